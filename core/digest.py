@@ -1,0 +1,69 @@
+"""Digests: what a signature signs, and what a chain of audit events is made of.
+
+Canonical JSON is RFC 8785. It refuses integers beyond 2^53 and Decimals, so money and big numbers are
+carried as strings in arguments.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import rfc8785
+
+from core.ids import AccountId, CallId, ConversationId, PersonId, TenantId
+
+Json = Any
+"""A value made of dict, list, str, int, float, bool and None only."""
+
+
+def canonical(value: Json) -> bytes:
+    """The one RFC 8785 byte form of a JSON value.
+
+    Raises ValueError where the value has none (NaN, an integer beyond 2^53, a lone surrogate).
+    """
+    try:
+        return rfc8785.dumps(value)
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
+        raise ValueError(str(error)) from error
+
+
+def sha256_hex(data: bytes) -> str:
+    """SHA-256 as 64 lower-case hexadecimal characters."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def args_digest(tool: str, version: str, arguments: Mapping[str, Json]) -> str:
+    """The digest of one exact use of a tool."""
+    return sha256_hex(canonical({"tool": tool, "version": version, "arguments": dict(arguments)}))
+
+
+def consent_digest(
+    *,
+    call_id: CallId,
+    revision: int,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    requester_id: PersonId,
+    conversation_id: ConversationId,
+    args_digest: str,
+    definition_hash: str,
+    dry_run_pin: str | None,
+) -> str:
+    """What an approval signs: this call, at this revision, for this requester, with these arguments."""
+    return sha256_hex(
+        canonical(
+            {
+                "call_id": call_id,
+                "revision": revision,
+                "tenant_id": tenant_id,
+                "account_id": account_id,
+                "requester_id": requester_id,
+                "conversation_id": conversation_id,
+                "args_digest": args_digest,
+                "definition_hash": definition_hash,
+                "dry_run_pin": dry_run_pin,
+            }
+        )
+    )

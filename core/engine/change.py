@@ -1,0 +1,129 @@
+"""Changing a call: one function steps its status, and tells the audit and the cards in the same breath."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from core.digest import Json
+from core.errors import Code, Refusal
+from core.ids import PersonId
+from core.lifecycle import ENDS, Status, advance, in_words
+from core.model import Channel, Outcome, Principal, ToolCall
+from core.ports import Records
+
+
+def step(
+    records: Records,
+    call: ToolCall,
+    to: Status,
+    *,
+    by: Principal,
+    now: datetime,
+    content: Mapping[str, Json] | None = None,
+    **changes: Any,
+) -> ToolCall:
+    """Moves the call to `to` by the one conditional update, with its audit event and its cards.
+
+    Raises IllegalTransition for a step the table lacks, Refusal `not_pending` where another was faster.
+    """
+    after = replace(
+        call, status=advance(call.status, to), version=call.version + 1, changed_at=now, **changes
+    )
+    if not records.calls.advance(call, after):
+        latest = records.calls.get(call.id) or call
+        raise Refusal(
+            Code.NOT_PENDING,
+            f"Call #{call.short_id} {in_words(latest.status)}.",
+            current_status=latest.status.value,
+        )
+    tell(records, after, to.value, by=by, now=now, content=content)
+    return after
+
+
+def tell(
+    records: Records,
+    call: ToolCall,
+    kind: str,
+    *,
+    by: Principal,
+    now: datetime,
+    content: Mapping[str, Json] | None = None,
+) -> None:
+    """Appends the call's audit event and brings its cards up to date."""
+    records.audit.append(
+        f"call.{kind}",
+        tenant_id=call.tenant_id,
+        account_id=call.account_id,
+        actor=by.actor,
+        call_id=call.id,
+        content={"revision": call.revision, "channel": by.channel.value, **(content or {})},
+        now=now,
+    )
+    records.outbox.card(call)
+
+
+def end_unrun(
+    records: Records,
+    call: ToolCall,
+    to: Status,
+    *,
+    by: Principal,
+    now: datetime,
+    error: str,
+    error_class: str,
+) -> ToolCall:
+    """Ends a call that never ran (denied, expired, cancelled), with its one outcome."""
+    after = step(records, call, to, by=by, now=now, content={"reason": error})
+    write_unrun_outcome(records, after, now=now, error=error, error_class=error_class)
+    return after
+
+
+def write_unrun_outcome(
+    records: Records, call: ToolCall, *, now: datetime, error: str, error_class: str
+) -> Outcome:
+    """The outcome of a call that was never touched by a tool."""
+    outcome = Outcome(
+        call_id=call.id,
+        tenant_id=call.tenant_id,
+        account_id=call.account_id,
+        status=call.status,
+        result=None,
+        formatted="",
+        error=error,
+        error_class=error_class,
+        started_at=None,
+        completed_at=now,
+        duration_ms=0,
+        attempt_count=0,
+        worker=None,
+        references={},
+    )
+    records.outcomes.add(outcome)
+    return outcome
+
+
+def reply_at_end(
+    records: Records, call: ToolCall, *, now: datetime, after_s: float, decided_by: PersonId | None = None
+) -> None:
+    """Queues one short reply to the requester's card, where an edit alone would go unnoticed: the call was
+    denied or interrupted, or it ends more than `after_s` after the requester last wrote there."""
+    requester = records.people.person(call.requester_id)
+    conversation = records.people.conversation(call.conversation_id)
+    if conversation is None or conversation.channel is not Channel.TELEGRAM:
+        return
+    if requester is None or not requester.end_replies or decided_by == call.requester_id:
+        return
+    wrote = records.people.last_wrote(conversation.id, call.requester_id) or call.created_at
+    noticed = call.status in {Status.DENIED, Status.INTERRUPTED}
+    if noticed or (call.status in ENDS and (now - wrote).total_seconds() > after_s):
+        records.outbox.message(
+            tenant_id=call.tenant_id,
+            account_id=call.account_id,
+            chat=int(conversation.chat),
+            kind="end_reply",
+            payload={"call_id": call.id},
+            now=now,
+        )

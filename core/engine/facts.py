@@ -1,0 +1,115 @@
+"""Reading what guards and policy look at, inside the transaction that acts on it."""
+
+from __future__ import annotations
+
+from core import guards
+from core.approvals import Tally, tally
+from core.engine.env import Env
+from core.ids import CallId
+from core.model import Conversation, PolicyDecision, Principal, Risk, Role, ToolCall, Verdict
+from core.policy import Facts as PolicyFacts
+from core.policy import evaluate
+from core.ports import Records
+from core.registry import validate
+from core.tool import AssessContext, Tool
+
+
+def gather(
+    records: Records, *, by: Principal, call_id: CallId | None, env: Env, shown: bool = False
+) -> guards.Facts:
+    """The facts of one attempt to do something with a call."""
+    call = None if call_id is None else records.calls.get(call_id)
+    tenant_id = call.tenant_id if by.is_system and call else by.tenant
+    tool = None if call is None else env.registry.find(call.tool)
+    today = None if call is None or tool is None else verdict_today(records, call, tool, env=env)
+    return guards.Facts(
+        by=by,
+        tenant=None if tenant_id is None else records.people.tenant(tenant_id),
+        role=_role(records, by),
+        call=call,
+        role_in_call_tenant=_role_in(records, by, call),
+        conversation=None if call is None else records.people.conversation(call.conversation_id),
+        tool=tool,
+        definition_hash=None if tool is None else env.registry.definition_hash(tool.name),
+        today=today,
+        tally=None if call is None or today is None else _tally(records, call, today),
+        shown=shown,
+    )
+
+
+def verdict_today(records: Records, call: ToolCall, tool: Tool, *, env: Env) -> Verdict:
+    """What today's policy says of a recorded call, for the requester's role today."""
+    conversation = records.people.conversation(call.conversation_id)
+    tenant = records.people.tenant(call.tenant_id)
+    risk = call.risk
+    if tenant is not None:
+        risk = risk_of(tool, call, currency=tenant.currency)
+    return judge(
+        records,
+        tool=tool,
+        risk=risk,
+        call=call,
+        conversation=conversation,
+        env=env,
+    )
+
+
+def risk_of(tool: Tool, call: ToolCall, *, currency: str) -> Risk:
+    """The risk of a recorded call today; critical where it cannot be told any more."""
+    if call.undo_of is not None:
+        return call.risk
+    try:
+        return tool.risk_of(validate(tool, call.arguments), AssessContext(currency=currency))
+    except Exception:  # noqa: BLE001 - a broken assess must not loosen anything
+        return Risk.CRITICAL
+
+
+def judge(
+    records: Records,
+    *,
+    tool: Tool,
+    risk: Risk,
+    call: ToolCall,
+    conversation: Conversation | None,
+    env: Env,
+) -> Verdict:
+    """Evaluates the policy over the members and roles of today."""
+    members = records.people.members(call.tenant_id)
+    if conversation is None:
+        return Verdict(
+            decision=PolicyDecision.DENY, rule="conversation", reason="its conversation is not known"
+        )
+    return evaluate(
+        env.policy(),
+        PolicyFacts(
+            tool=tool.name,
+            risk=risk,
+            requester=call.requester_id,
+            role=next((m.role for m in members if m.person_id == call.requester_id), None),
+            chat=conversation.chat,
+            private=conversation.private,
+            members=members,
+            expires_after_s=int(env.limits.expires_after.total_seconds()),
+        ),
+    )
+
+
+def _role(records: Records, by: Principal) -> Role | None:
+    if by.person is None or by.tenant is None:
+        return None
+    return records.people.role(by.tenant, by.person)
+
+
+def _role_in(records: Records, by: Principal, call: ToolCall | None) -> Role | None:
+    if by.person is None or call is None:
+        return None
+    return records.people.role(call.tenant_id, by.person)
+
+
+def _tally(records: Records, call: ToolCall, today: Verdict) -> Tally:
+    return tally(
+        call,
+        today,
+        records.approvals.of(call.id),
+        role_of=lambda person: records.people.role(call.tenant_id, person),
+    )

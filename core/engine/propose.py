@@ -1,0 +1,236 @@
+"""Proposing a call: validated, judged, recorded, shown. Nothing runs here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from core import guards
+from core.approvals import consent_digest_of
+from core.digest import Json, args_digest, canonical, sha256_hex
+from core.engine.answers import Proposed, Refused, refused
+from core.engine.change import reply_at_end, tell, write_unrun_outcome
+from core.engine.env import Env
+from core.engine.facts import gather, judge
+from core.engine.routing import route
+from core.errors import Code, Refusal
+from core.ids import CallId, short_id
+from core.lifecycle import ENDS, Status
+from core.model import (
+    Conversation,
+    PolicyDecision,
+    Principal,
+    Risk,
+    StartMode,
+    ToolCall,
+    Verdict,
+)
+from core.ports import Now, Records
+from core.registry import validate
+from core.tool import AssessContext, Tool, ToolInput
+
+_STATUS = {
+    PolicyDecision.ALLOW: Status.PENDING,
+    PolicyDecision.REQUIRES_APPROVAL: Status.PROPOSED,
+    PolicyDecision.DENY: Status.DENIED,
+}
+_SHORT_ID_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """What somebody wants done. `place` is the call's position in its message; `key` a client's own
+    Idempotency-Key, where there is no message."""
+
+    tool: str
+    arguments: Mapping[str, Json]
+    conversation: Conversation
+    message: int | None = None
+    place: int = 0
+    key: str | None = None
+    start_mode: StartMode = StartMode.AUTO
+    retry_of: CallId | None = None
+    undo_of: CallId | None = None
+    risk: Risk | None = None  # an undo's own; None: the tool says
+    title: str = ""  # an undo's own; "": the tool's preview says
+
+
+def propose(records: Records, proposal: Proposal, *, by: Principal, now: Now, env: Env) -> Proposed | Refused:
+    """Records a call: allowed, waiting for a signature, or denied by policy, as today's policy says.
+
+    Proposed again with the same key, gives the first call back. Refusals: the entry guards,
+    `tool_not_found`, `invalid_input`, `idempotency_conflict`.
+    """
+    try:
+        facts = gather(records, by=by, call_id=None, env=env)
+        guards.check(facts, guards.ENTRY)
+        tool = env.registry.get(proposal.tool)
+        # An undo carries the original's arguments, which were valid when they were used.
+        typed = None if proposal.undo_of else validate(tool, proposal.arguments)
+        call = _draft(records, proposal, tool, typed, by=by, now=now, env=env)
+        known = _known(records, call)
+    except Refusal as refusal:
+        return refused(records, refusal, verb="propose", by=by, now=now.wall)
+    if known is not None:
+        return Proposed(call=known, repeated=True)
+    return Proposed(call=_record(records, call, proposal, tool, by=by, now=now, env=env))
+
+
+def ask_again(
+    records: Records, call: ToolCall, *, by: Principal, message: int | None, now: Now, env: Env
+) -> Proposed | Refused:
+    """A new call with the arguments of one that ended; it goes through policy again.
+
+    Refusal `not_pending` where the call has not ended.
+    """
+    conversation = records.people.conversation(call.conversation_id)
+    if call.status not in ENDS or conversation is None or call.undo_of is not None:
+        refusal = Refusal(
+            Code.NOT_PENDING,
+            f"Call #{call.short_id} cannot be asked for again.",
+            current_status=call.status.value,
+        )
+        return refused(records, refusal, verb="ask_again", by=by, now=now.wall, call=call)
+    proposal = Proposal(
+        tool=call.tool,
+        arguments=call.arguments,
+        conversation=conversation,
+        message=call.source_message,
+        key=f"again:{call.id}",
+        retry_of=call.id,
+    )
+    return propose(records, proposal, by=by, now=now, env=env)
+
+
+def _draft(
+    records: Records,
+    proposal: Proposal,
+    tool: Tool,
+    typed: ToolInput | None,
+    *,
+    by: Principal,
+    now: Now,
+    env: Env,
+) -> ToolCall:
+    """The call as it would be recorded, before policy has spoken."""
+    tenant = records.people.tenant(proposal.conversation.tenant_id)
+    person = None if by.person is None else records.people.person(by.person)
+    if tenant is None or person is None or tenant.id != by.tenant:
+        raise Refusal(Code.TENANT_MISMATCH, "This conversation belongs to another team.")
+    arguments = dict(proposal.arguments) if typed is None else typed.model_dump(mode="json")
+    risk = proposal.risk or tool.risk
+    if typed is not None:
+        risk = tool.risk_of(typed, AssessContext(currency=tenant.currency))
+    preview = None if typed is None else tool.preview(typed)
+    call_id = _fresh_id(records, proposal, env)
+    digest = args_digest(tool.name, tool.version, arguments)
+    return ToolCall(
+        id=call_id,
+        short_id=short_id(call_id),
+        tenant_id=tenant.id,
+        account_id=proposal.conversation.account_id,
+        conversation_id=proposal.conversation.id,
+        requester_id=person.id,
+        requester_name=person.name,
+        channel=by.channel,
+        tool=tool.name,
+        tool_version=tool.version,
+        definition_hash=env.registry.definition_hash(tool.name),
+        arguments=arguments,
+        args_digest=digest,
+        title=proposal.title or (preview.title if preview else tool.title),
+        dry_run_pin=preview.pin if preview else None,
+        revision=1,
+        consent_digest="",
+        status=Status.PROPOSED,
+        risk=risk,
+        verdict=Verdict(decision=PolicyDecision.DENY, rule="", reason=""),
+        idempotency_key=_key(proposal, digest),
+        start_mode=proposal.start_mode,
+        created_at=now.wall,
+        expires_at=None,
+        start_by=None,
+        version=1,
+        attempts=0,
+        changed_at=now.wall,
+        note="",
+        retry_of=proposal.retry_of,
+        undo_of=proposal.undo_of,
+        source_message=proposal.message,
+    )
+
+
+def _fresh_id(records: Records, proposal: Proposal, env: Env) -> CallId:
+    """An id whose short form is free in the tenant."""
+    for _ in range(_SHORT_ID_TRIES):
+        call_id = CallId(env.new_id())
+        if records.calls.by_short_id(proposal.conversation.tenant_id, short_id(call_id)) is None:
+            break
+    return call_id
+
+
+def _key(proposal: Proposal, digest: str) -> str | None:
+    """The idempotency key: of the message and the call's place in it, or the client's own."""
+    if proposal.key is not None:
+        told = {"client": proposal.key}
+    elif proposal.message is not None:
+        told = {"message": str(proposal.message), "place": str(proposal.place), "args": digest}
+    else:
+        return None
+    conversation = proposal.conversation
+    scope = {"tenant": conversation.tenant_id, "conversation": conversation.id}
+    return f"assistant:propose:v1:{sha256_hex(canonical(scope | told))}"
+
+
+def _known(records: Records, call: ToolCall) -> ToolCall | None:
+    if call.idempotency_key is None:
+        return None
+    known = records.calls.by_key(call.tenant_id, call.idempotency_key)
+    if known is not None and known.args_digest != call.args_digest:
+        raise Refusal(
+            Code.IDEMPOTENCY_CONFLICT,
+            "This Idempotency-Key was used for another call. Use a new key for a new call.",
+        )
+    return known
+
+
+def _record(
+    records: Records, call: ToolCall, proposal: Proposal, tool: Tool, *, by: Principal, now: Now, env: Env
+) -> ToolCall:
+    verdict = judge(
+        records, tool=tool, risk=call.risk, call=call, conversation=proposal.conversation, env=env
+    )
+    status = _STATUS[verdict.decision]
+    waits = timedelta(seconds=verdict.expires_after_s)
+    call = replace(
+        call,
+        status=status,
+        verdict=verdict,
+        expires_at=now.wall + waits if status is Status.PROPOSED else None,
+        start_by=now.wall + env.limits.start_within if status is Status.PENDING else None,
+    )
+    call = replace(call, consent_digest=consent_digest_of(call))
+    records.calls.insert(call)
+    route(records, call, proposal.conversation, env=env)
+    content: dict[str, Json] = {
+        "tool": call.tool,
+        "risk": call.risk.value,
+        "args_digest": call.args_digest,
+        "decision": verdict.decision.value,
+        "rule": verdict.rule,
+    }
+    if call.undo_of or call.retry_of:
+        content |= {"undo_of": call.undo_of, "retry_of": call.retry_of}
+    tell(records, call, status.value, by=by, now=now.wall, content=content)
+    if status is Status.DENIED:
+        error = f"Policy denied this: {verdict.reason} ({verdict.rule})."
+        write_unrun_outcome(records, call, now=now.wall, error=error, error_class="policy_denied")
+        reply_at_end(
+            records,
+            call,
+            now=now.wall,
+            after_s=env.limits.reply_after.total_seconds(),
+            decided_by=call.requester_id,
+        )
+    return call

@@ -1,0 +1,113 @@
+"""After a crash: what a dead worker held, and what a person says became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from core import guards
+from core.engine.answers import Marked, Refused, refused
+from core.engine.change import step
+from core.engine.env import Env
+from core.engine.execute import again, interrupt
+from core.engine.facts import gather
+from core.engine.propose import ask_again
+from core.errors import Code, Refusal
+from core.ids import CallId
+from core.lifecycle import EXECUTING, Status, in_words
+from core.model import Outcome, Principal, Role, Started, ToolCall
+from core.ports import Now, Records
+
+BATCH = 50
+
+
+def recover(records: Records, *, worker: str, sole: bool, now: Now, env: Env) -> Sequence[Started]:
+    """Takes over what dead workers held: another attempt where the tool is declared idempotent, else the
+    call becomes `interrupted` and a person is asked.
+
+    `sole`: this worker is known to be the only one alive, so that no lease needs to run out first.
+    """
+    restarted: list[Started] = []
+    alive = worker if sole else None
+    for attempt in records.attempts.lapsed(now.real, alive=alive, limit=BATCH):
+        call = records.calls.get(attempt.call_id)
+        if call is None or call.status not in EXECUTING:
+            records.attempts.end(attempt.call_id, attempt.number, now=now.real)
+            continue
+        tool = env.registry.find(call.tool)
+        if tool is not None and tool.idempotent and call.definition_hash == tool.definition_hash:
+            records.attempts.end(call.id, attempt.number, now=now.real)
+            restarted.append(again(records, call, worker=worker, now=now, env=env))
+        else:
+            why = f"The worker stopped while it ran (attempt {attempt.number})."
+            interrupt(records, call, attempt, why=why, now=now, env=env)
+    return restarted
+
+
+def mark(
+    records: Records,
+    *,
+    by: Principal,
+    call_id: CallId,
+    done: bool,
+    run_again: bool = False,
+    shown: bool = False,
+    now: Now,
+    env: Env,
+) -> Marked | Refused:
+    """A person settles an interrupted call: it was done, or it was not. `run_again` marks it not done and
+    proposes a new call, which goes through policy as any other.
+
+    Refusals: the entry guards, `not_found`, `not_owner`, `not_interrupted`.
+    """
+    facts = gather(records, by=by, call_id=call_id, env=env, shown=shown)
+    try:
+        guards.check(facts, guards.GUARDS[:6])
+        call = facts.known_call
+        role = facts.role_in_call_tenant
+        if by.person != call.requester_id and not (role and role.includes(Role.APPROVER)):
+            raise Refusal(Code.NOT_OWNER, "Only the person who asked, or an approver, may settle this.")
+        if call.status is not Status.INTERRUPTED:
+            raise Refusal(
+                Code.NOT_INTERRUPTED,
+                f"Call #{call.short_id} {in_words(call.status)}.",
+                current_status=call.status.value,
+            )
+        after = step(
+            records,
+            call,
+            Status.COMPLETED if done else Status.FAILED,
+            by=by,
+            now=now.wall,
+            content={"marked": "done" if done else "not done", "run_again": run_again},
+        )
+    except Refusal as refusal:
+        return refused(records, refusal, verb="mark", by=by, now=now.wall, call=facts.call)
+    outcome = _marked_outcome(records, after, by=by, done=done, now=now)
+    records.outcomes.add(outcome)
+    fresh = None
+    if run_again:
+        fresh = ask_again(records, after, by=by, message=None, now=now, env=env)
+    return Marked(call=after, outcome=outcome, again=fresh)
+
+
+def _marked_outcome(records: Records, call: ToolCall, *, by: Principal, done: bool, now: Now) -> Outcome:
+    attempts = records.attempts.of(call.id)
+    person = None if by.person is None else records.people.person(by.person)
+    name = person.name if person else by.actor
+    return Outcome(
+        call_id=call.id,
+        tenant_id=call.tenant_id,
+        account_id=call.account_id,
+        status=call.status,
+        result=None,
+        formatted=f"Marked done by {name}." if done else "",
+        error=None if done else f"Marked not done by {name}.",
+        error_class=None if done else "marked_not_done",
+        started_at=attempts[0].started_at if attempts else None,
+        completed_at=now.wall,
+        duration_ms=0,
+        attempt_count=len(attempts),
+        worker=attempts[-1].worker if attempts else None,
+        references={},
+        marked_by=by.person,
+    )

@@ -1,0 +1,185 @@
+"""The guards: one ordered list of checks before any execution, whatever the front door.
+
+`gather` reads the facts once, inside the transaction that will act on them; each check is a plain function
+over these facts. Numbers 13 to 15 (kill switch, rate limits, breakers) follow in this list when they exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from core.approvals import Tally, consent_digest_of
+from core.errors import Code, Refusal
+from core.lifecycle import Status, in_words
+from core.model import Conversation, PolicyDecision, Principal, Role, Tenant, ToolCall, Verdict
+from core.policy.evaluate import eligible
+from core.tool import Tool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the checks look at, all of it as it is now.
+
+    `tenant` and `role` are of the caller's tenant; `role_in_call_tenant` is the caller's in the call's own.
+    `today` is today's verdict, `tally` the votes that count under it; both None where there is no call.
+    """
+
+    by: Principal
+    tenant: Tenant | None
+    role: Role | None
+    call: ToolCall | None
+    role_in_call_tenant: Role | None
+    conversation: Conversation | None
+    tool: Tool | None
+    definition_hash: str | None
+    today: Verdict | None
+    tally: Tally | None
+    shown: bool = False  # the caller was shown this call in a chat they are in
+
+    @property
+    def known_call(self) -> ToolCall:
+        """The call, for checks after the sixth."""
+        if self.call is None:
+            raise LookupError("checks from 7 on run only for a call that was found")
+        return self.call
+
+
+def _authenticated(facts: Facts) -> None:
+    if facts.by.person is None and not facts.by.is_system:
+        raise Refusal(Code.UNAUTHENTICATED, "I do not know who you are. Please sign in first.")
+
+
+def _tenant_given(facts: Facts) -> None:
+    if facts.by.tenant is None and not facts.by.is_system:
+        raise Refusal(Code.TENANT_REQUIRED, "Please say for which team this is.")
+
+
+def _tenant_known(facts: Facts) -> None:
+    if facts.tenant is None:
+        raise Refusal(Code.TENANT_UNKNOWN, "There is no such team here.")
+
+
+def _tenant_active(facts: Facts) -> None:
+    if facts.tenant is not None and not facts.tenant.active:
+        raise Refusal(Code.TENANT_INACTIVE, "This team is switched off, so nothing runs for it.")
+
+
+def _member(facts: Facts) -> None:
+    if not facts.by.is_system and facts.role is None:
+        raise Refusal(Code.NOT_A_MEMBER, "You have no access here. Ask an admin for an invite.")
+
+
+def _found(facts: Facts) -> None:
+    if facts.call is None:
+        raise not_found()
+    shown = facts.shown and facts.role_in_call_tenant is not None
+    if not shown and not visible(facts.call, by=facts.by, role=facts.role_in_call_tenant):
+        raise not_found()
+
+
+def _pending(facts: Facts) -> None:
+    call = facts.known_call
+    if call.status is not Status.PENDING:
+        raise Refusal(
+            Code.NOT_PENDING,
+            f"Call #{call.short_id} {in_words(call.status)}.",
+            current_status=call.status.value,
+        )
+
+
+def _owner(facts: Facts) -> None:
+    if facts.by.is_system:
+        return
+    owner = facts.conversation.owner_id if facts.conversation else None
+    if facts.by.person in (owner, facts.known_call.requester_id):
+        return
+    if not (facts.role_in_call_tenant and facts.role_in_call_tenant.includes(Role.APPROVER)):
+        raise Refusal(Code.NOT_OWNER, "Only the person who asked, an approver or an admin may start this.")
+
+
+def _same_tenant(facts: Facts) -> None:
+    call = facts.known_call
+    if not call.tenant_id:
+        raise Refusal(
+            Code.PROPOSAL_MISSING_TENANT_CONTEXT, "This call does not say which team it belongs to."
+        )
+    if not facts.by.is_system and call.tenant_id != facts.by.tenant:
+        raise Refusal(Code.TENANT_MISMATCH, "This call belongs to another of your teams. Switch to it first.")
+
+
+def _tool_known(facts: Facts) -> None:
+    call = facts.known_call
+    if facts.tool is None:
+        raise Refusal(
+            Code.TOOL_NOT_FOUND, f"The tool {call.tool!r} does not exist here any more.", tool=call.tool
+        )
+
+
+def _policy_allows(facts: Facts) -> None:
+    call, today = facts.known_call, facts.today
+    if call.verdict.decision is PolicyDecision.DENY:
+        raise Refusal(Code.POLICY_FORBIDS, f"Policy denied this: {call.verdict.reason}.")
+    if today is None or today.decision is PolicyDecision.DENY:
+        reason = "it cannot be evaluated" if today is None else f"{today.reason} ({today.rule})"
+        raise Refusal(Code.POLICY_FORBIDS, f"Today's policy denies this: {reason}.")
+
+
+def _approved(facts: Facts) -> None:
+    call = facts.known_call
+    if call.consent_digest != consent_digest_of(call):
+        raise Refusal(Code.APPROVAL_INVALID, "The call was changed after it was recorded.")
+    if facts.definition_hash != call.definition_hash:
+        raise Refusal(Code.APPROVAL_INVALID, f"The tool {call.tool!r} has changed since this was signed.")
+    if facts.today is not None and facts.today.decision is PolicyDecision.ALLOW:
+        return
+    if facts.tally is None or not facts.tally.complete:
+        raise Refusal(Code.APPROVAL_INVALID, "The signatures on it do not count any more.")
+
+
+GUARDS: Final[Sequence[Callable[[Facts], None]]] = (
+    _authenticated,  # 1
+    _tenant_given,  # 2
+    _tenant_known,  # 3
+    _tenant_active,  # 4
+    _member,  # 5
+    _found,  # 6
+    _pending,  # 7
+    _owner,  # 8
+    _same_tenant,  # 9
+    _tool_known,  # 10
+    _policy_allows,  # 11
+    _approved,  # 12
+)
+ENTRY: Final = GUARDS[:5]
+"""The checks of who is there at all, for every verb that is not an execution."""
+
+
+def check(facts: Facts, guards: Sequence[Callable[[Facts], None]] = GUARDS) -> None:
+    """Runs the guards in their order. Raises the first one's Refusal."""
+    for guard in guards:
+        guard(facts)
+
+
+def visible(call: ToolCall, *, by: Principal, role: Role | None) -> bool:
+    """Whether this principal, with this role in the call's tenant, may know of the call: a member of their
+    own calls, an approver also of those they may decide, an admin of the tenant's, each within their
+    accounts."""
+    if by.is_system:
+        return True
+    if role is None or (by.account_ids is not None and call.account_id not in by.account_ids):
+        return False
+    if call.requester_id == by.person or role.includes(Role.ADMIN):
+        return True
+    asks = call.verdict.decision is PolicyDecision.REQUIRES_APPROVAL
+    return (
+        asks
+        and by.person is not None
+        and eligible(call.verdict, requester=call.requester_id, person=by.person, role=role)
+    )
+
+
+def not_found() -> Refusal:
+    """The one answer for calls that do not exist and for those the caller may not know of."""
+    return Refusal(Code.NOT_FOUND, "There is no such call here.")

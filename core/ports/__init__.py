@@ -1,0 +1,28 @@
+"""What the engine needs of the world: records, units of work, clocks. Storage and workers implement it."""
+
+from core.ports.calls import Approvals, Attempts, Audit, Calls, ChainHead, Outcomes
+from core.ports.messages import Cards, Dialogue, Dialogues, Inbox, Outbox, OutboxRow
+from core.ports.people import People
+from core.ports.work import Clock, Now, Reader, Records, UnitOfWork, view
+
+__all__ = [
+    "Approvals",
+    "Attempts",
+    "Audit",
+    "Calls",
+    "Cards",
+    "ChainHead",
+    "Clock",
+    "Dialogue",
+    "Dialogues",
+    "Inbox",
+    "Now",
+    "Outbox",
+    "OutboxRow",
+    "Outcomes",
+    "People",
+    "Reader",
+    "Records",
+    "UnitOfWork",
+    "view",
+]

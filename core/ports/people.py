@@ -1,0 +1,126 @@
+"""Tenants, people, their ways in, their roles, and the places they speak in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from core.ids import ConversationId, PersonId, TenantId
+from core.model import (
+    Channel,
+    Conversation,
+    Identity,
+    Membership,
+    Person,
+    Role,
+    Tenant,
+)
+
+
+class People(Protocol):
+    """Tenants, people, their ways in and their roles."""
+
+    def tenant(self, tenant_id: TenantId) -> Tenant | None:
+        """The tenant of this id."""
+        ...
+
+    def person(self, person_id: PersonId) -> Person | None:
+        """The person of this id."""
+        ...
+
+    def identity(self, channel: Channel, subject: str) -> Identity | None:
+        """Who comes in this way."""
+        ...
+
+    def identities(self, person_id: PersonId) -> Sequence[Identity]:
+        """All ways in of a person."""
+        ...
+
+    def role(self, tenant_id: TenantId, person_id: PersonId) -> Role | None:
+        """The person's role in the tenant today; None where they are no member."""
+        ...
+
+    def members(self, tenant_id: TenantId) -> Sequence[Membership]:
+        """All members: admins first, then approvers, then members, by name."""
+        ...
+
+    def tenants_of(self, person_id: PersonId) -> Sequence[TenantId]:
+        """The tenants that a person is a member of."""
+        ...
+
+    def conversation(self, conversation_id: ConversationId) -> Conversation | None:
+        """The conversation of this id."""
+        ...
+
+    def conversation_at(
+        self, tenant_id: TenantId, channel: Channel, chat: str, thread: int | None
+    ) -> Conversation | None:
+        """The tenant's conversation in this place."""
+        ...
+
+    def add_tenant(self, tenant: Tenant, *, now: datetime) -> None:
+        """Adds a tenant; an existing one stays as it is."""
+        ...
+
+    def add_person(self, person: Person, *, now: datetime) -> None:
+        """Adds a person."""
+        ...
+
+    def save_settings(self, person: Person) -> None:
+        """Writes a person's name and settings."""
+        ...
+
+    def add_identity(self, identity: Identity, *, username: str = "") -> None:
+        """Adds a way in; an existing one is left alone."""
+        ...
+
+    def set_private_chat(self, channel: Channel, subject: str, chat: int | None) -> None:
+        """Where the bot may write to this identity from now on; None after a block."""
+        ...
+
+    def set_role(self, tenant_id: TenantId, person_id: PersonId, role: Role | None, *, now: datetime) -> None:
+        """Makes the person a member with this role, changes it, or (None) removes the membership."""
+        ...
+
+    def add_conversation(self, conversation: Conversation, *, account_name: str, now: datetime) -> None:
+        """Adds a conversation, and its account where that is new."""
+        ...
+
+    def add_message(
+        self,
+        message_id: str,
+        conversation: Conversation,
+        *,
+        number: int,
+        person_id: PersonId,
+        text: str,
+        now: datetime,
+    ) -> None:
+        """Keeps what was said; the same message again is left alone."""
+        ...
+
+    def last_wrote(self, conversation_id: ConversationId, person_id: PersonId) -> datetime | None:
+        """When this person last said something there."""
+        ...
+
+    def add_invite(
+        self,
+        code_hash: str,
+        *,
+        tenant_id: TenantId,
+        role: Role,
+        created_by: str,
+        now: datetime,
+        expires_at: datetime,
+    ) -> None:
+        """Keeps an invite by the hash of its code."""
+        ...
+
+    def use_invite(self, code_hash: str, *, by: PersonId, now: datetime) -> tuple[TenantId, Role] | None:
+        """Spends an unused, unexpired invite, once. None where there is none."""
+        ...
+
+    def migrate_chat(self, channel: Channel, old: str, new: str) -> None:
+        """Follows a chat that got a new id: conversations, cards and what waits to be sent."""
+        ...

@@ -1,0 +1,136 @@
+"""Units of work over all records, reads beside them, and the two clocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from core.model import (
+    CallView,
+    ToolCall,
+)
+from core.ports.calls import Approvals, Attempts, Audit, Calls, Outcomes
+from core.ports.messages import Cards, Dialogues, Inbox, Outbox
+from core.ports.people import People
+from core.toolstore import Expenses, Tasks
+
+T = TypeVar("T")
+
+
+class Clock(Protocol):
+    """Two times: `now` is the wall clock that people and expiries live by and that a sandbox may move;
+    `real` is never moved and is what leases are measured by."""
+
+    def now(self) -> datetime:
+        """The wall time, aware UTC."""
+        ...
+
+    def real(self) -> datetime:
+        """The unmoved time, aware UTC."""
+        ...
+
+
+class Records(Protocol):
+    """Everything that one unit of work reads and writes, inside its transaction."""
+
+    @property
+    def calls(self) -> Calls:
+        """Tool calls."""
+        ...
+
+    @property
+    def approvals(self) -> Approvals:
+        """Votes."""
+        ...
+
+    @property
+    def attempts(self) -> Attempts:
+        """Tries at running calls."""
+        ...
+
+    @property
+    def outcomes(self) -> Outcomes:
+        """Final records."""
+        ...
+
+    @property
+    def audit(self) -> Audit:
+        """The chain."""
+        ...
+
+    @property
+    def outbox(self) -> Outbox:
+        """What must go out."""
+        ...
+
+    @property
+    def cards(self) -> Cards:
+        """What chats show."""
+        ...
+
+    @property
+    def people(self) -> People:
+        """Tenants and people."""
+        ...
+
+    @property
+    def inbox(self) -> Inbox:
+        """Updates received."""
+        ...
+
+    @property
+    def dialogues(self) -> Dialogues:
+        """Open questions."""
+        ...
+
+    @property
+    def tasks(self) -> Tasks:
+        """Tasks."""
+        ...
+
+    @property
+    def expenses(self) -> Expenses:
+        """Expenses."""
+        ...
+
+
+class UnitOfWork(Protocol):
+    """Runs work in transactions, one after the other."""
+
+    async def run(self, name: str, work: Callable[[Records], T]) -> T:
+        """Runs `work` in one durable transaction and gives its result once it is committed.
+
+        An exception rolls the unit back, alone, and is raised here. `name` is for logs and fault injection.
+        Raises StorageUnavailable where nothing could be committed.
+        """
+        ...
+
+
+class Reader(Protocol):
+    """Reads committed state beside the writer."""
+
+    async def read(self, work: Callable[[Records], T]) -> T:
+        """Runs `work` over one consistent snapshot. What it tries to write fails."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Now:
+    """The time that a verb is given: `wall` for what people see and expiries, `real` for leases."""
+
+    wall: datetime
+    real: datetime
+
+
+def view(records: Records, call: ToolCall) -> CallView:
+    """All that is shown of a call, read within one transaction."""
+    undo = records.calls.undo_of(call.id)
+    return CallView(
+        call=call,
+        approvals=tuple(records.approvals.of(call.id)),
+        attempts=tuple(records.attempts.of(call.id)),
+        outcome=records.outcomes.get(call.id),
+        undone_by=undo.id if undo else None,
+    )

@@ -1,0 +1,126 @@
+"""ToolRunner: the one place that calls tool code. It never raises: every exception becomes an envelope."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Final
+
+from core.errors import CountersignError, InvalidInput, ToolError
+from core.lifecycle import Status
+from core.model import Started
+from core.registry import ToolRegistry, validate
+from core.tool import RunResult, Tool, ToolContext, ToolResult
+
+FALLBACK_ERROR: Final = "Tool execution failed"
+GRACE_S: Final = 5.0
+"""How long a tool may take to stop after it was told to. After that nobody knows what it still does."""
+
+
+class ToolRunner:
+    """Runs attempts. `monotonic` measures durations, in seconds; never wall time, which may be moved."""
+
+    def __init__(
+        self, registry: ToolRegistry, *, monotonic: Callable[[], float], grace_s: float = GRACE_S
+    ) -> None:
+        self._registry = registry
+        self._monotonic = monotonic
+        self._grace_s = grace_s
+
+    async def run(self, started: Started, context: ToolContext) -> RunResult:
+        """Runs one attempt to its end and tells what became of it. Counts it in the tool's metrics."""
+        begun = self._monotonic()
+        result = await self._guarded(started, context)
+        duration_ms = round((self._monotonic() - begun) * 1000)
+        if self._registry.find(started.call.tool) is not None:
+            self._registry.observe(started.call.tool, status=result.status, duration_ms=duration_ms)
+        return replace(result, duration_ms=duration_ms)
+
+    async def _guarded(self, started: Started, context: ToolContext) -> RunResult:
+        try:
+            tool = self._registry.get(started.call.tool)
+            work = self._work(tool, started, context)
+        except CountersignError as error:
+            return _failed(
+                error.message, "invalid_input" if isinstance(error, InvalidInput) else "tool_error"
+            )
+        except Exception as error:  # noqa: BLE001 - preparing input runs the tool's own validators
+            return _failed(_message(error), type(error).__name__)
+        task = asyncio.ensure_future(work)
+        done, _ = await asyncio.wait({task}, timeout=tool.timeout_s)
+        if not done:
+            return await self._stop(task, tool)
+        return _settle(task)
+
+    def _work(self, tool: Tool, started: Started, context: ToolContext) -> Awaitable[ToolResult]:
+        if started.call.undo_of is None:
+            return tool.run(validate(tool, started.call.arguments), context)
+        original = started.original
+        if tool.undo is None or original is None or original.outcome is None:
+            raise ToolError(f"{tool.name} cannot be undone.", error_class="not_undoable")
+        return tool.undo.run(validate(tool, original.call.arguments), original.outcome.result, context)
+
+    async def _stop(self, task: asyncio.Future[ToolResult], tool: Tool) -> RunResult:
+        task.cancel()
+        done, _ = await asyncio.wait({task}, timeout=self._grace_s)
+        limit = f"It did not finish within {tool.timeout_s:g} seconds"
+        if done:
+            # It is known to have stopped; what it did until then is kept.
+            late = _settle(task)
+            return replace(
+                late, status=Status.TIMED_OUT, error=f"{limit} and was stopped.", error_class="timeout"
+            )
+        task.add_done_callback(_ignore)
+        return replace(
+            _failed(f"{limit} and did not stop when told to.", "timeout"), status=Status.INTERRUPTED
+        )
+
+
+def _settle(task: asyncio.Future[ToolResult]) -> RunResult:
+    """The envelope of a task that has ended."""
+    if task.cancelled():
+        return replace(_failed("The tool was stopped.", "cancelled"), status=Status.CANCELLED)
+    error = task.exception()
+    if isinstance(error, ToolError):
+        status = Status.INTERRUPTED if error.unclear else Status.FAILED
+        return replace(_failed(error.message or FALLBACK_ERROR, error.error_class), status=status)
+    if error is not None:
+        return _failed(_message(error), type(error).__name__)
+    result: object = task.result()
+    if not isinstance(result, ToolResult):
+        return _failed(FALLBACK_ERROR, "bad_result")
+    if result.error is not None:
+        failed = _failed(result.error.message or FALLBACK_ERROR, result.error.error_class)
+        return replace(failed, text=result.text, data=result.data, references=result.references)
+    return RunResult(
+        status=Status.COMPLETED,
+        text=result.text,
+        data=result.data,
+        references=result.references,
+        error=None,
+        error_class=None,
+        duration_ms=0,
+    )
+
+
+def _failed(message: str, error_class: str) -> RunResult:
+    return RunResult(
+        status=Status.FAILED,
+        text="",
+        data=None,
+        references={},
+        error=message,
+        error_class=error_class,
+        duration_ms=0,
+    )
+
+
+def _message(error: BaseException) -> str:
+    return str(error).strip() or FALLBACK_ERROR
+
+
+def _ignore(task: asyncio.Future[ToolResult]) -> None:
+    """A tool that ended after it was given up: its result is refused by the fence; fetch its exception."""
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,216 @@
+"""What a tool is: a typed async function with an input model and a declaration.
+
+Tools are called by `core.runner` only. A tool does not know that it was approved, nor who shows its result.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Protocol, cast
+
+from pydantic import BaseModel, ConfigDict
+
+from core.digest import Json, canonical, sha256_hex
+from core.ids import AccountId, CallId, ConversationId, PersonId, TenantId
+from core.lifecycle import Status
+from core.model import Channel, Risk, Role
+from core.toolstore import ToolStore
+
+
+class Effect(StrEnum):
+    """What a tool does to the world."""
+
+    READS = "reads"
+    WRITES = "writes"
+    SENDS = "sends"
+    SPENDS = "spends"
+    EXECUTES = "executes"
+
+
+class SlotKind(StrEnum):
+    """What a parser looks for to fill a field."""
+
+    TEXT = "text"
+    WORD = "word"
+    AMOUNT = "amount"  # a decimal number; becomes a string such as "42.50"
+    CURRENCY = "currency"  # ISO 4217, or a sign such as €
+    DATE = "date"  # becomes YYYY-MM-DD in the person's zone
+    REFERENCE = "reference"  # a record's number or short id: 12, #12, #A7F3Q2
+
+
+class ToolInput(BaseModel):
+    """The base of every tool's input: unknown fields are refused, values are frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """How a field of the input is found in text, and how it is asked for when it is missing."""
+
+    kind: SlotKind
+    question: str = ""
+    placeholder: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """What a card says of a call before it runs. `title` is one plain line in the imperative; `pin`
+    binds it to the state of the target that was seen, None where there is nothing to bind."""
+
+    title: str
+    pin: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolResult:
+    """What a tool gives back. `error` set means that it failed and says why.
+
+    `text` is plain text for people; `data` is JSON for programs; `references` name things outside
+    (a Message-ID, a URL, a path).
+    """
+
+    text: str = ""
+    data: Json = None
+    references: Mapping[str, str] = field(default_factory=dict)
+    error: ToolFault | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolFault:
+    """A tool's structured error."""
+
+    message: str
+    error_class: str = "tool_error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """What became of one attempt, as the runner saw it. Only `status` interrupted is not an end."""
+
+    status: Status
+    text: str
+    data: Json
+    references: Mapping[str, str]
+    error: str | None
+    error_class: str | None
+    duration_ms: int
+
+
+class Cancellation(Protocol):
+    """Tells a tool that it should stop."""
+
+    @property
+    def requested(self) -> bool:
+        """Whether somebody asked the call to stop."""
+        ...
+
+
+Progress = Callable[[float, str], Awaitable[None]]
+"""Reports a fraction from 0 to 1 and what is being done. Never fails, may be dropped when too frequent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolContext:
+    """Everything a tool is given besides its arguments."""
+
+    call_id: CallId
+    tenant_id: TenantId
+    account_id: AccountId
+    conversation_id: ConversationId
+    channel: Channel
+    person_id: PersonId
+    person_name: str
+    roles: frozenset[Role]
+    timezone: str  # IANA name, the requester's
+    currency: str  # ISO 4217, the tenant's
+    idempotency_key: str
+    attempt: int
+    now: datetime
+    deadline: datetime
+    progress: Progress
+    cancellation: Cancellation
+    store: ToolStore
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether the requester is an admin of the tenant."""
+        return Role.ADMIN in self.roles
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssessContext:
+    """What dynamic risk may look at besides the arguments."""
+
+    currency: str  # the tenant's
+
+
+Run = Callable[[Any, ToolContext], Awaitable[ToolResult]]
+UndoRun = Callable[[Any, Json, ToolContext], Awaitable[ToolResult]]
+"""Takes the original's arguments and its result's data."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undo:
+    """How a tool takes back what it did. `risk` None means the original's."""
+
+    run: UndoRun
+    risk: Risk | None = None
+    within_s: int = 600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """One thing that can be done. `examples` and `form` are templates with {field} and {field?} slots:
+    examples are whole sentences, `form` is what follows the command."""
+
+    name: str
+    title: str
+    version: str
+    description: str
+    input: type[ToolInput]
+    risk: Risk
+    effects: frozenset[Effect]
+    run: Run
+    preview: Callable[[Any], Preview]
+    idempotent: bool = False
+    timeout_s: float = 30.0
+    adapter: str = "python"
+    private: bool = False
+    command: str = ""
+    form: str = ""
+    examples: tuple[str, ...] = ()
+    slots: Mapping[str, Slot] = field(default_factory=dict)
+    sensitive: frozenset[str] = frozenset()
+    scope: tuple[str, ...] = ()
+    assess: Callable[[Any, AssessContext], Risk] | None = None
+    undo: Undo | None = None
+
+    def risk_of(self, arguments: ToolInput, context: AssessContext) -> Risk:
+        """The risk of one call: the declared base, which arguments may only raise."""
+        if self.assess is None:
+            return self.risk
+        assessed = self.assess(arguments, context)
+        return max(self.risk, assessed, key=lambda risk: risk.rank)
+
+    @property
+    def definition_hash(self) -> str:
+        """Changes whenever what a person consented to by this tool's name changed: its schema, risk,
+        effects, version or adapter."""
+        return sha256_hex(
+            canonical(
+                {
+                    "name": self.name,
+                    "version": self.version,
+                    "schema": cast(Json, json.loads(json.dumps(self.input.model_json_schema()))),
+                    "risk": self.risk.value,
+                    "effects": sorted(effect.value for effect in self.effects),
+                    "idempotent": self.idempotent,
+                    "adapter": self.adapter,
+                }
+            )
+        )
