@@ -1,0 +1,1 @@
+"""Durable records: the schema, the group-commit writer, and one repository a file."""

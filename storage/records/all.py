@@ -1,0 +1,91 @@
+"""All repositories over one transaction, and what the transaction touched."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from core.ids import NewId
+from storage.records.audit import Audit
+from storage.records.calls import Calls
+from storage.records.executions import Approvals, Attempts, Outcomes
+from storage.records.expenses import Expenses
+from storage.records.going_out import Cards, Outbox
+from storage.records.inbox import Dialogues, Inbox
+from storage.records.people import People
+from storage.records.tasks import Tasks
+from storage.statements import Session
+
+Topic = tuple[str, int]
+"""What a transaction changed that somebody waits for: ("pending", 0), ("audit", 0), ("outbox", chat)."""
+
+
+class SqlRecords:
+    """Implements `core.ports.Records`. Repositories are made when first used."""
+
+    def __init__(self, session: Session, *, new_id: NewId) -> None:
+        self.session = session
+        self.touched: set[Topic] = set()
+        self._new_id = new_id
+
+    def _touch(self, topic: str, key: int = 0) -> None:
+        self.touched.add((topic, key))
+
+    @cached_property
+    def calls(self) -> Calls:
+        """Tool calls."""
+        return Calls(self.session, self._touch)
+
+    @cached_property
+    def approvals(self) -> Approvals:
+        """Votes."""
+        return Approvals(self.session)
+
+    @cached_property
+    def attempts(self) -> Attempts:
+        """Tries at running calls."""
+        return Attempts(self.session)
+
+    @cached_property
+    def outcomes(self) -> Outcomes:
+        """Final records."""
+        return Outcomes(self.session)
+
+    @cached_property
+    def audit(self) -> Audit:
+        """The chain."""
+        return Audit(self.session, self._touch)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        """What must go out."""
+        return Outbox(self.session, new_id=self._new_id, touch=self._touch)
+
+    @cached_property
+    def cards(self) -> Cards:
+        """What chats show."""
+        return Cards(self.session)
+
+    @cached_property
+    def people(self) -> People:
+        """Tenants and people."""
+        return People(self.session)
+
+    @cached_property
+    def inbox(self) -> Inbox:
+        """Updates received."""
+        return Inbox(self.session)
+
+    @cached_property
+    def dialogues(self) -> Dialogues:
+        """Open questions."""
+        return Dialogues(self.session)
+
+    @cached_property
+    def tasks(self) -> Tasks:
+        """Tasks."""
+        return Tasks(self.session)
+
+    @cached_property
+    def expenses(self) -> Expenses:
+        """Expenses."""
+        return Expenses(self.session)

@@ -1,0 +1,194 @@
+"""Votes, attempts and outcomes: what a call gathers on its way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import or_, select, update
+
+from core.errors import CorruptRecord
+from core.ids import CallId, PersonId
+from core.lifecycle import Status
+from core.model import Approval, Attempt, Channel, Outcome, Vote
+from storage.schema import approvals, attempts, outcomes
+from storage.statements import Row, Session, Statement, arg, insert_into, insert_once
+from storage.times import from_ms, maybe_from_ms, to_ms
+
+_ADD_APPROVAL: Final = insert_once(approvals)
+_APPROVALS: Final = Statement(
+    select(approvals)
+    .where(approvals.c.call_id == arg("call"))
+    .order_by(approvals.c.at, approvals.c.person_id)
+)
+_ADD_ATTEMPT: Final = insert_into(attempts)
+_ATTEMPTS: Final = Statement(
+    select(attempts).where(attempts.c.call_id == arg("call")).order_by(attempts.c.number)
+)
+_END_ATTEMPT: Final = Statement(
+    update(attempts)
+    .where(attempts.c.call_id == arg("call"), attempts.c.number == arg("held"), attempts.c.ended_at.is_(None))
+    .values(ended_at=arg("now_"))
+)
+_RENEW: Final = Statement(
+    update(attempts)
+    .where(attempts.c.worker == arg("holder"), attempts.c.ended_at.is_(None))
+    .values(lease_until=arg("until"))
+)
+_LAPSED: Final = Statement(
+    select(attempts)
+    .where(attempts.c.ended_at.is_(None), attempts.c.lease_until <= arg("now_"))
+    .order_by(attempts.c.lease_until)
+    .limit(arg("most"))
+)
+_LAPSED_BUT: Final = Statement(
+    select(attempts)
+    .where(
+        attempts.c.ended_at.is_(None),
+        or_(attempts.c.lease_until <= arg("now_"), attempts.c.worker != arg("alive")),
+    )
+    .order_by(attempts.c.lease_until)
+    .limit(arg("most"))
+)
+_ADD_OUTCOME: Final = insert_into(outcomes)
+_OUTCOME: Final = Statement(select(outcomes).where(outcomes.c.call_id == arg("call")))
+
+
+class Approvals:
+    """Implements `core.ports.Approvals`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def add(self, approval: Approval) -> bool:
+        """Adds a vote; False where this person voted on this revision already."""
+        row: dict[str, Any] = {name: getattr(approval, name) for name in Approval.__slots__}
+        row.update(vote=approval.vote.value, channel=approval.channel.value, at=to_ms(approval.at))
+        return self._session.run(_ADD_APPROVAL, **row) == 1
+
+    def of(self, call_id: CallId) -> Sequence[Approval]:
+        """All votes on a call, oldest first."""
+        return [_approval(row) for row in self._session.all(_APPROVALS, call=call_id)]
+
+
+class Attempts:
+    """Implements `core.ports.Attempts`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def add(self, attempt: Attempt) -> None:
+        """Adds a live attempt."""
+        row: dict[str, Any] = {name: getattr(attempt, name) for name in Attempt.__slots__}
+        row.update(
+            started_at=to_ms(attempt.started_at),
+            lease_until=to_ms(attempt.lease_until),
+            ended_at=to_ms(attempt.ended_at),
+        )
+        self._session.run(_ADD_ATTEMPT, **row)
+
+    def of(self, call_id: CallId) -> Sequence[Attempt]:
+        """All attempts of a call by number."""
+        return [_attempt(row) for row in self._session.all(_ATTEMPTS, call=call_id)]
+
+    def end(self, call_id: CallId, number: int, *, now: datetime) -> bool:
+        """Ends this attempt; False where it is not live any more."""
+        return self._session.run(_END_ATTEMPT, call=call_id, held=number, now_=to_ms(now)) == 1
+
+    def renew(self, worker: str, *, lease_until: datetime) -> int:
+        """Extends the leases of all live attempts of a worker."""
+        return self._session.run(_RENEW, holder=worker, until=to_ms(lease_until))
+
+    def lapsed(self, now: datetime, *, alive: str | None, limit: int) -> Sequence[Attempt]:
+        """Live attempts whose lease has run out, or that are not `alive`'s."""
+        if alive is None:
+            rows = self._session.all(_LAPSED, now_=to_ms(now), most=limit)
+        else:
+            rows = self._session.all(_LAPSED_BUT, now_=to_ms(now), alive=alive, most=limit)
+        return [_attempt(row) for row in rows]
+
+
+class Outcomes:
+    """Implements `core.ports.Outcomes`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def add(self, outcome: Outcome) -> None:
+        """Adds the one outcome of a call."""
+        self._session.run(
+            _ADD_OUTCOME,
+            call_id=outcome.call_id,
+            tenant_id=outcome.tenant_id,
+            account_id=outcome.account_id,
+            status=outcome.status.value,
+            result=json.dumps(outcome.result, ensure_ascii=False, separators=(",", ":")),
+            formatted=outcome.formatted,
+            error=outcome.error,
+            error_class=outcome.error_class,
+            started_at=to_ms(outcome.started_at),
+            completed_at=to_ms(outcome.completed_at),
+            duration_ms=outcome.duration_ms,
+            attempt_count=outcome.attempt_count,
+            worker=outcome.worker,
+            external_refs=json.dumps(dict(outcome.references), ensure_ascii=False, separators=(",", ":")),
+            marked_by=outcome.marked_by,
+        )
+
+    def get(self, call_id: CallId) -> Outcome | None:
+        """The outcome, once the call has ended. Raises CorruptRecord."""
+        row = self._session.one(_OUTCOME, call=call_id)
+        return None if row is None else _outcome(row)
+
+
+def _approval(row: Row) -> Approval:
+    values = dict(zip(Approval.__slots__, row, strict=True))
+    values.update(vote=Vote(values["vote"]), channel=Channel(values["channel"]), at=from_ms(values["at"]))
+    return Approval(**values)
+
+
+def _attempt(row: Row) -> Attempt:
+    values = dict(zip(Attempt.__slots__, row, strict=True))
+    values.update(
+        started_at=from_ms(values["started_at"]),
+        lease_until=from_ms(values["lease_until"]),
+        ended_at=maybe_from_ms(values["ended_at"]),
+    )
+    return Attempt(**values)
+
+
+_OUTCOME_COLUMNS: Final = tuple(column.name for column in outcomes.columns)
+
+
+def _outcome(row: Row) -> Outcome:
+    values = dict(zip(_OUTCOME_COLUMNS, row, strict=True))
+    marked_by = values["marked_by"]
+    references = _json(values, "external_refs")
+    if not isinstance(references, dict):
+        raise CorruptRecord(outcomes.name, values["call_id"], "external_refs")
+    return Outcome(
+        call_id=CallId(values["call_id"]),
+        tenant_id=values["tenant_id"],
+        account_id=values["account_id"],
+        status=Status(values["status"]),
+        result=_json(values, "result"),
+        formatted=values["formatted"],
+        error=values["error"],
+        error_class=values["error_class"],
+        started_at=maybe_from_ms(values["started_at"]),
+        completed_at=from_ms(values["completed_at"]),
+        duration_ms=values["duration_ms"],
+        attempt_count=values["attempt_count"],
+        worker=values["worker"],
+        references=references,
+        marked_by=None if marked_by is None else PersonId(marked_by),
+    )
+
+
+def _json(values: dict[str, Any], column: str) -> Any:
+    try:
+        return json.loads(values[column])
+    except (TypeError, ValueError, RecursionError):
+        raise CorruptRecord(outcomes.name, values["call_id"], column) from None

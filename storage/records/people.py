@@ -1,0 +1,328 @@
+"""Tenants, people, their ways in, their roles, and the places they speak in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import case, delete, func, select, update
+from sqlalchemy.dialects import postgresql
+
+from core.ids import AccountId, ConversationId, PersonId, TenantId
+from core.model import Channel, Conversation, Identity, Membership, Person, Role, Tenant
+from storage.schema import (
+    accounts,
+    cards,
+    conversations,
+    identities,
+    invites,
+    memberships,
+    messages,
+    outbox,
+    people,
+    tenants,
+)
+from storage.statements import Row, Session, Statement, arg, insert_once
+from storage.times import from_ms, to_ms
+
+_TENANT: Final = Statement(
+    select(tenants.c.id, tenants.c.name, tenants.c.active, tenants.c.currency, tenants.c.timezone).where(
+        tenants.c.id == arg("id_")
+    )
+)
+_ADD_TENANT: Final = insert_once(tenants)
+_PERSON: Final = Statement(
+    select(people.c.id, people.c.name, people.c.timezone, people.c.currency, people.c.end_replies).where(
+        people.c.id == arg("id_")
+    )
+)
+_ADD_PERSON: Final = insert_once(people)
+_SETTINGS: Final = Statement(
+    update(people)
+    .where(people.c.id == arg("id_"))
+    .values(
+        name=arg("new_name"),
+        timezone=arg("new_timezone"),
+        currency=arg("new_currency"),
+        end_replies=arg("new_replies"),
+    )
+)
+_i = identities.c
+_IDENTITY_COLUMNS: Final = (_i.channel, _i.subject, _i.person_id, _i.private_chat)
+_IDENTITY: Final = Statement(
+    select(*_IDENTITY_COLUMNS).where(_i.channel == arg("channel_"), _i.subject == arg("subject_"))
+)
+_IDENTITIES: Final = Statement(select(*_IDENTITY_COLUMNS).where(_i.person_id == arg("person")))
+_ADD_IDENTITY: Final = insert_once(identities)
+_PRIVATE_CHAT: Final = Statement(
+    update(identities)
+    .where(_i.channel == arg("channel_"), _i.subject == arg("subject_"))
+    .values(private_chat=arg("new_chat"))
+)
+_m = memberships.c
+_ROLE: Final = Statement(select(_m.role).where(_m.tenant_id == arg("tenant"), _m.person_id == arg("person")))
+_MEMBERS: Final = Statement(
+    select(_m.tenant_id, _m.person_id, _m.role, people.c.name)
+    .join(people, people.c.id == _m.person_id)
+    .where(_m.tenant_id == arg("tenant"))
+    .order_by(case((_m.role == "admin", 0), (_m.role == "approver", 1), else_=2), people.c.name)
+)
+_TENANTS_OF: Final = Statement(
+    select(_m.tenant_id).where(_m.person_id == arg("person")).order_by(_m.created_at, _m.tenant_id)
+)
+_new_role = postgresql.insert(memberships).values({c.name: arg(c.name) for c in memberships.columns})
+_SET_ROLE: Final = Statement(
+    _new_role.on_conflict_do_update(
+        index_elements=["tenant_id", "person_id"], set_={"role": _new_role.excluded.role}
+    )
+)
+_REMOVE: Final = Statement(
+    delete(memberships).where(_m.tenant_id == arg("tenant"), _m.person_id == arg("person"))
+)
+_v = conversations.c
+_CONVERSATION_COLUMNS: Final = (
+    _v.id,
+    _v.tenant_id,
+    _v.account_id,
+    _v.channel,
+    _v.chat,
+    _v.thread,
+    _v.private,
+    _v.owner_id,
+)
+_CONVERSATION: Final = Statement(select(*_CONVERSATION_COLUMNS).where(_v.id == arg("id_")))
+_CONVERSATION_AT: Final = Statement(
+    select(*_CONVERSATION_COLUMNS).where(
+        _v.tenant_id == arg("tenant"),
+        _v.channel == arg("channel_"),
+        _v.chat == arg("chat_"),
+        _v.thread == arg("thread_"),
+    )
+)
+_ADD_CONVERSATION: Final = insert_once(conversations)
+_ADD_ACCOUNT: Final = insert_once(accounts)
+_ADD_MESSAGE: Final = insert_once(messages)
+_LAST_WROTE: Final = Statement(
+    select(func.max(messages.c.at)).where(
+        messages.c.conversation_id == arg("conversation"), messages.c.person_id == arg("person")
+    )
+)
+_n = invites.c
+_ADD_INVITE: Final = insert_once(invites)
+_USE_INVITE: Final = Statement(
+    update(invites)
+    .where(_n.code_hash == arg("code"), _n.used_at.is_(None), _n.expires_at > arg("now_"))
+    .values(used_at=arg("now_"), used_by=arg("by"))
+)
+_INVITE: Final = Statement(select(_n.tenant_id, _n.role).where(_n.code_hash == arg("code")))
+_MIGRATE: Final = Statement(
+    update(conversations).where(_v.channel == arg("channel_"), _v.chat == arg("old")).values(chat=arg("new"))
+)
+_MIGRATE_CARDS: Final = Statement(
+    update(cards).where(cards.c.chat == arg("old")).values(chat=arg("new"), message_id=None, shown_version=0)
+)
+_MIGRATE_OUTBOX: Final = Statement(update(outbox).where(outbox.c.chat == arg("old")).values(chat=arg("new")))
+
+
+class People:
+    """Implements `core.ports.People`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def tenant(self, tenant_id: TenantId) -> Tenant | None:
+        """The tenant of this id."""
+        row = self._session.one(_TENANT, id_=tenant_id)
+        if row is None:
+            return None
+        values = dict(zip(Tenant.__slots__, row, strict=True))
+        return Tenant(**{**values, "active": bool(values["active"])})
+
+    def person(self, person_id: PersonId) -> Person | None:
+        """The person of this id."""
+        row = self._session.one(_PERSON, id_=person_id)
+        if row is None:
+            return None
+        values = dict(zip(Person.__slots__, row, strict=True))
+        return Person(**{**values, "end_replies": bool(values["end_replies"])})
+
+    def identity(self, channel: Channel, subject: str) -> Identity | None:
+        """Who comes in this way."""
+        row = self._session.one(_IDENTITY, channel_=channel.value, subject_=subject)
+        return None if row is None else _identity(row)
+
+    def identities(self, person_id: PersonId) -> Sequence[Identity]:
+        """All ways in of a person."""
+        return [_identity(row) for row in self._session.all(_IDENTITIES, person=person_id)]
+
+    def role(self, tenant_id: TenantId, person_id: PersonId) -> Role | None:
+        """The person's role in the tenant today."""
+        row = self._session.one(_ROLE, tenant=tenant_id, person=person_id)
+        return None if row is None else Role(row[0])
+
+    def members(self, tenant_id: TenantId) -> Sequence[Membership]:
+        """All members: admins first, then approvers, then members, by name."""
+        return [
+            Membership(tenant_id=row[0], person_id=row[1], role=Role(row[2]), name=row[3])
+            for row in self._session.all(_MEMBERS, tenant=tenant_id)
+        ]
+
+    def tenants_of(self, person_id: PersonId) -> Sequence[TenantId]:
+        """The tenants that a person is a member of, longest first."""
+        return [TenantId(row[0]) for row in self._session.all(_TENANTS_OF, person=person_id)]
+
+    def conversation(self, conversation_id: ConversationId) -> Conversation | None:
+        """The conversation of this id."""
+        return _conversation(self._session.one(_CONVERSATION, id_=conversation_id))
+
+    def conversation_at(
+        self, tenant_id: TenantId, channel: Channel, chat: str, thread: int | None
+    ) -> Conversation | None:
+        """The tenant's conversation in this place."""
+        return _conversation(
+            self._session.one(
+                _CONVERSATION_AT, tenant=tenant_id, channel_=channel.value, chat_=chat, thread_=thread or 0
+            )
+        )
+
+    def add_tenant(self, tenant: Tenant, *, now: datetime) -> None:
+        """Adds a tenant; an existing one stays as it is."""
+        self._session.run(_ADD_TENANT, created_at=to_ms(now), **_values(tenant))
+
+    def add_person(self, person: Person, *, now: datetime) -> None:
+        """Adds a person."""
+        self._session.run(_ADD_PERSON, created_at=to_ms(now), **_values(person))
+
+    def save_settings(self, person: Person) -> None:
+        """Writes a person's name and settings."""
+        self._session.run(
+            _SETTINGS,
+            id_=person.id,
+            new_name=person.name,
+            new_timezone=person.timezone,
+            new_currency=person.currency,
+            new_replies=person.end_replies,
+        )
+
+    def add_identity(self, identity: Identity, *, username: str = "") -> None:
+        """Adds a way in; an existing one is left alone."""
+        values = _values(identity) | {"channel": identity.channel.value, "username": username}
+        self._session.run(_ADD_IDENTITY, **values)
+
+    def set_private_chat(self, channel: Channel, subject: str, chat: int | None) -> None:
+        """Where the bot may write to this identity from now on."""
+        self._session.run(_PRIVATE_CHAT, channel_=channel.value, subject_=subject, new_chat=chat)
+
+    def set_role(self, tenant_id: TenantId, person_id: PersonId, role: Role | None, *, now: datetime) -> None:
+        """Makes the person a member with this role, changes it, or (None) removes the membership."""
+        if role is None:
+            self._session.run(_REMOVE, tenant=tenant_id, person=person_id)
+            return
+        self._session.run(
+            _SET_ROLE, tenant_id=tenant_id, person_id=person_id, role=role.value, created_at=to_ms(now)
+        )
+
+    def add_conversation(self, conversation: Conversation, *, account_name: str, now: datetime) -> None:
+        """Adds a conversation, and its account where that is new."""
+        self._session.run(
+            _ADD_ACCOUNT,
+            id=conversation.account_id,
+            tenant_id=conversation.tenant_id,
+            name=account_name,
+            created_at=to_ms(now),
+        )
+        values = _values(conversation) | {
+            "channel": conversation.channel.value,
+            "thread": conversation.thread or 0,
+            "created_at": to_ms(now),
+        }
+        self._session.run(_ADD_CONVERSATION, **values)
+
+    def add_message(
+        self,
+        message_id: str,
+        conversation: Conversation,
+        *,
+        number: int,
+        person_id: PersonId,
+        text: str,
+        now: datetime,
+    ) -> None:
+        """Keeps what was said; the same message again is left alone."""
+        self._session.run(
+            _ADD_MESSAGE,
+            id=message_id,
+            tenant_id=conversation.tenant_id,
+            account_id=conversation.account_id,
+            conversation_id=conversation.id,
+            message_id=number,
+            person_id=person_id,
+            content=text,
+            at=to_ms(now),
+        )
+
+    def last_wrote(self, conversation_id: ConversationId, person_id: PersonId) -> datetime | None:
+        """When this person last said something there."""
+        row = self._session.one(_LAST_WROTE, conversation=conversation_id, person=person_id)
+        return None if row is None or row[0] is None else from_ms(row[0])
+
+    def add_invite(
+        self,
+        code_hash: str,
+        *,
+        tenant_id: TenantId,
+        role: Role,
+        created_by: str,
+        now: datetime,
+        expires_at: datetime,
+    ) -> None:
+        """Keeps an invite by the hash of its code."""
+        self._session.run(
+            _ADD_INVITE,
+            code_hash=code_hash,
+            tenant_id=tenant_id,
+            role=role.value,
+            created_by=created_by,
+            created_at=to_ms(now),
+            expires_at=to_ms(expires_at),
+            used_at=None,
+            used_by=None,
+        )
+
+    def use_invite(self, code_hash: str, *, by: PersonId, now: datetime) -> tuple[TenantId, Role] | None:
+        """Spends an unused, unexpired invite, once."""
+        if self._session.run(_USE_INVITE, code=code_hash, by=by, now_=to_ms(now)) != 1:
+            return None
+        row = self._session.one(_INVITE, code=code_hash)
+        return None if row is None else (TenantId(row[0]), Role(row[1]))
+
+    def migrate_chat(self, channel: Channel, old: str, new: str) -> None:
+        """Follows a chat that got a new id. Its messages stay behind: cards are sent anew there."""
+        self._session.run(_MIGRATE, channel_=channel.value, old=old, new=new)
+        if channel is Channel.TELEGRAM:
+            self._session.run(_MIGRATE_CARDS, old=int(old), new=int(new))
+            self._session.run(_MIGRATE_OUTBOX, old=int(old), new=int(new))
+
+
+def _values(record: Any) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in type(record).__slots__}
+
+
+def _identity(row: Row) -> Identity:
+    return Identity(channel=Channel(row[0]), subject=row[1], person_id=PersonId(row[2]), private_chat=row[3])
+
+
+def _conversation(row: Row | None) -> Conversation | None:
+    if row is None:
+        return None
+    return Conversation(
+        id=ConversationId(row[0]),
+        tenant_id=TenantId(row[1]),
+        account_id=AccountId(row[2]),
+        channel=Channel(row[3]),
+        chat=row[4],
+        thread=row[5] or None,
+        private=bool(row[6]),
+        owner_id=None if row[7] is None else PersonId(row[7]),
+    )

@@ -1,0 +1,48 @@
+"""The tables, a file a room. Guarantees live here, where no caller can forget them."""
+
+from typing import Final
+
+from storage.schema.audit import audit_events, audit_heads, quarantine
+from storage.schema.base import metadata
+from storage.schema.calls import approvals, attempts, outcomes, tool_calls
+from storage.schema.people import (
+    accounts,
+    conversations,
+    identities,
+    invites,
+    memberships,
+    messages,
+    people,
+    tenants,
+)
+from storage.schema.tools import expenses, tasks
+from storage.schema.traffic import cards, deliveries, dialogues, inbox, outbox
+
+APPEND_ONLY: Final = ("audit_events", "outcomes")
+
+__all__ = [
+    "APPEND_ONLY",
+    "accounts",
+    "approvals",
+    "attempts",
+    "audit_events",
+    "audit_heads",
+    "cards",
+    "conversations",
+    "deliveries",
+    "dialogues",
+    "expenses",
+    "identities",
+    "inbox",
+    "invites",
+    "memberships",
+    "messages",
+    "metadata",
+    "outbox",
+    "outcomes",
+    "people",
+    "quarantine",
+    "tasks",
+    "tenants",
+    "tool_calls",
+]

@@ -1,0 +1,107 @@
+"""Hot statements: SQLAlchemy Core builds them, each is compiled once a dialect and run on the bare cursor.
+
+Values are bound by name, so the order of columns cannot mix them up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal, Protocol
+
+from sqlalchemy import BindParameter, Table, bindparam, insert
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql.base import PGDialect
+from sqlalchemy.dialects.sqlite.base import SQLiteDialect
+from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.sql.expression import ClauseElement
+
+DialectName = Literal["sqlite", "postgresql"]
+Row = Sequence[Any]
+
+_DIALECTS: Final[Mapping[DialectName, Dialect]] = {
+    "sqlite": SQLiteDialect(paramstyle="named"),
+    "postgresql": PGDialect(paramstyle="pyformat"),  # type: ignore[no-untyped-call]
+}
+
+
+class Cursor(Protocol):
+    """What is used of a DB-API cursor, the same on sqlite3 and psycopg."""
+
+    @property
+    def rowcount(self) -> int:
+        """Rows changed by the last statement."""
+        ...
+
+    def execute(self, sql: str, parameters: Mapping[str, Any] = ..., /) -> Any:
+        """Runs one statement."""
+        ...
+
+    def fetchone(self) -> Any:
+        """The next row or None."""
+        ...
+
+    def fetchall(self) -> Any:
+        """All rows left."""
+        ...
+
+
+class Statement:
+    """One statement, written once. Bind values by `arg` names."""
+
+    def __init__(self, clause: ClauseElement) -> None:
+        self._clause = clause
+        self._compiled: dict[DialectName, tuple[str, dict[str, Any]]] = {}
+
+    def on(self, dialect: DialectName) -> tuple[str, dict[str, Any]]:
+        """The SQL text and the constants that it binds itself."""
+        found = self._compiled.get(dialect)
+        if found is None:
+            compiled = self._clause.compile(
+                dialect=_DIALECTS[dialect], compile_kwargs={"render_postcompile": True}
+            )
+            constants = {name: value for name, value in compiled.params.items() if value is not None}
+            found = self._compiled[dialect] = (str(compiled), constants)
+        return found
+
+
+class Session:
+    """A cursor and its dialect. Lives as long as one transaction."""
+
+    def __init__(self, cursor: Cursor, dialect: DialectName) -> None:
+        self._cursor = cursor
+        self.dialect: DialectName = dialect
+
+    def run(self, statement: Statement, **values: Any) -> int:
+        """Executes and gives the number of rows changed."""
+        sql, constants = statement.on(self.dialect)
+        self._cursor.execute(sql, {**constants, **values} if constants else values)
+        return self._cursor.rowcount
+
+    def one(self, statement: Statement, **values: Any) -> Row | None:
+        """The first row, or None."""
+        self.run(statement, **values)
+        row: Row | None = self._cursor.fetchone()
+        return row
+
+    def all(self, statement: Statement, **values: Any) -> Sequence[Row]:
+        """All rows."""
+        self.run(statement, **values)
+        rows: Sequence[Row] = self._cursor.fetchall()
+        return rows
+
+
+def arg(name: str) -> BindParameter[Any]:
+    """A value that each execution binds under `name`."""
+    return bindparam(name, None)
+
+
+def insert_into(table: Table) -> Statement:
+    """Inserts one whole row, every column bound under its own name."""
+    return Statement(insert(table).values({column.name: arg(column.name) for column in table.columns}))
+
+
+def insert_once(table: Table) -> Statement:
+    """Like `insert_into`, but leaves an existing row alone; the row count tells which."""
+    values = {column.name: arg(column.name) for column in table.columns}
+    # ON CONFLICT DO NOTHING is spelt alike on both databases: the construct of one compiles for the other.
+    return Statement(postgresql.insert(table).values(values).on_conflict_do_nothing())

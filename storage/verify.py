@@ -1,0 +1,223 @@
+"""Checking the audit: every chain in the database, its mirror, and a head that somebody kept outside.
+
+Works beside a running bot, on a read-only connection, in short reads. The order of looking makes that sound:
+first the cursors, then how long the mirror's files are, then the heads. What a cursor says is then in the
+file, and what is in the file is in the database; whatever is appended later is left for the next time.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from core.audit import GENESIS, AuditEvent, check_chain
+from core.errors import ConfigError
+from core.ids import TenantId
+from storage.database import connect
+from storage.findings import Findings, Head, Report, Verified
+from storage.mirror import SUFFIX, event_of, file_of, line_of
+from storage.mirror_check import MirrorCheck
+from storage.records.audit import event_from_row
+from storage.schema import audit_events
+
+BATCH: Final = 2_000
+_COLUMNS: Final = ", ".join(column.name for column in audit_events.columns)
+_EVENTS: Final = (
+    f"SELECT {_COLUMNS} FROM audit_events WHERE tenant_id = ? AND seq > ? AND seq <= ? "  # noqa: S608
+    "ORDER BY seq LIMIT ?"
+)
+_HEADS: Final = "SELECT tenant_id, seq, hash, mirrored_seq FROM audit_heads"
+_NEXT_CHAIN: Final = "SELECT min(tenant_id) FROM audit_events WHERE tenant_id > ?"
+# Text in place of a number sorts after every number: such an event is missing, not the last one.
+_LAST: Final = f"SELECT max(seq) FROM audit_events WHERE tenant_id = ? AND seq <= {2**63 - 1}"  # noqa: S608
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Chain:
+    """What is known of a chain before its events are read. `head` None: the database has no head of it."""
+
+    tenant_id: TenantId
+    head: Head | None
+    last: int
+    cursor: int
+    mirror_bytes: int | None
+
+
+def verify(database: Path, mirror: Path | None, *, heads: Mapping[TenantId, Head] | None = None) -> Report:
+    """Checks every chain of the database and its file in the folder `mirror` (None: not looked at), and
+    that each of `heads`, (number, hash) as somebody noted them outside, is in its chain.
+
+    Finds any event or line that was altered, removed, moved or added, tails cut off on either side, and a
+    chain that was computed anew, as long as the mirror or a head tells of the old one. Being behind is no
+    fault of a mirror. Raises ConfigError where the database cannot be read.
+    """
+    findings = Findings()
+    outside = dict(heads or {})
+    with closing(_opened(database)) as connection:
+        try:
+            chains = _chains(connection, mirror)
+            verified = [
+                _verify_chain(connection, chain, mirror, outside.pop(chain.tenant_id, None), findings)
+                for chain in chains
+            ]
+        except sqlite3.Error as error:
+            raise _unreadable(database, error) from None
+    for tenant_id, (seq, _) in outside.items():
+        findings.add(tenant_id, "head", seq, "the database has no chain of this tenant")
+    if mirror is not None:
+        _check_strangers(mirror, {chain.tenant_id for chain in chains}, findings)
+    return Report(chains=tuple(verified), findings=findings.all())
+
+
+def export(database: Path, tenant_id: TenantId) -> Iterator[bytes]:
+    """The chain of a tenant as the mirror's lines, in order, up to the head of this moment.
+
+    Raises ConfigError where the database cannot be read, or holds an event that no line can tell.
+    """
+    with closing(_opened(database)) as connection:
+        try:
+            last = connection.execute(_LAST, (tenant_id,)).fetchone()[0] or 0
+            for event in _events(connection, tenant_id, last):
+                yield line_of(event)
+        except sqlite3.Error as error:
+            raise _unreadable(database, error) from None
+        except (TypeError, ValueError):
+            raise ConfigError(f"The audit chain of {tenant_id} was altered; verify tells where.") from None
+
+
+def _verify_chain(
+    connection: sqlite3.Connection,
+    chain: _Chain,
+    mirror: Path | None,
+    outside: Head | None,
+    findings: Findings,
+) -> Verified:
+    tenant = chain.tenant_id
+    seq, last_hash, count, at_outside = 0, GENESIS, 0, GENESIS
+    outside_seq = outside[0] if outside else -1
+    lines = None
+    if mirror is not None:
+        lines = MirrorCheck(tenant, file_of(mirror, tenant), size=chain.mirror_bytes or 0, findings=findings)
+
+    def watched() -> Iterator[AuditEvent]:
+        nonlocal seq, last_hash, count, at_outside
+        for event in _events(connection, tenant, chain.last):
+            seq, last_hash, count = event.seq, event.hash, count + 1
+            if seq == outside_seq:
+                at_outside = last_hash
+            if lines is not None:
+                lines.compare(event)
+            yield event
+
+    try:
+        for found in check_chain(watched()):
+            findings.add(tenant, "database", found.seq, found.problem)
+        _check_head(chain, (seq, last_hash), findings)
+        if outside is not None:
+            _check_outside(tenant, outside, seq, at_outside, findings)
+        if lines is not None:
+            lines.finish(seq, cursor=chain.cursor)
+    finally:
+        if lines is not None:
+            lines.close()
+    return Verified(
+        tenant_id=tenant, seq=seq, hash=last_hash, events=count, mirrored=lines.last if lines else None
+    )
+
+
+def _check_head(chain: _Chain, last: Head, findings: Findings) -> None:
+    """The head, which is written with every event, against the last event that is there."""
+    tenant = chain.tenant_id
+    if chain.head is None:
+        findings.add(tenant, "database", 0, "the chain's head is missing")
+    elif last[0] < chain.head[0]:
+        findings.add(tenant, "database", last[0] + 1, f"the end is missing: the head says {chain.head[0]}")
+    elif last != chain.head:
+        findings.add(tenant, "database", last[0], f"the chain does not end in its head, {chain.head[0]}")
+
+
+def _check_outside(tenant: TenantId, outside: Head, last: int, found: str, findings: Findings) -> None:
+    seq, noted = outside
+    if seq > last:
+        findings.add(tenant, "head", last + 1, f"the chain ends here, the head kept outside is {seq}")
+    elif found != noted:
+        findings.add(tenant, "head", seq, "another hash than the one kept outside: the chain was rewritten")
+
+
+def _check_strangers(folder: Path, known: set[TenantId], findings: Findings) -> None:
+    """Files of chains that the database does not have at all."""
+    expected = {file_of(folder, tenant) for tenant in known}
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        if path not in expected:
+            with path.open("rb") as file:
+                event = event_of(file.readline())
+            tenant = event.tenant_id if event else TenantId(path.stem)
+            findings.add(tenant, "mirror", 1, f"the database has no such chain, {path.name} does")
+
+
+def _chains(connection: sqlite3.Connection, mirror: Path | None) -> list[_Chain]:
+    cursors = {row[0]: row[3] for row in connection.execute(_HEADS) if isinstance(row[3], int)}
+    sizes = {} if mirror is None else {path: path.stat().st_size for path in mirror.glob(f"*{SUFFIX}")}
+    connection.execute("BEGIN")
+    try:
+        rows = connection.execute(_HEADS).fetchall()
+        heads = {row[0]: (row[1], row[2]) for row in rows if isinstance(row[1], int)}
+        tenants = sorted({*heads, *_with_events(connection)})
+        lasts = {tenant: connection.execute(_LAST, (tenant,)).fetchone()[0] or 0 for tenant in tenants}
+    finally:
+        connection.execute("ROLLBACK")
+    return [
+        _Chain(
+            tenant_id=TenantId(tenant),
+            head=heads.get(tenant),
+            last=lasts[tenant],
+            cursor=cursors.get(tenant, 0),
+            mirror_bytes=None if mirror is None else sizes.get(file_of(mirror, tenant)),
+        )
+        for tenant in tenants
+    ]
+
+
+def _with_events(connection: sqlite3.Connection) -> Iterator[TenantId]:
+    """Every tenant that has events, by leaps through the primary key."""
+    tenant = connection.execute(_NEXT_CHAIN, ("",)).fetchone()[0]
+    while isinstance(tenant, str):
+        yield TenantId(tenant)
+        tenant = connection.execute(_NEXT_CHAIN, (tenant,)).fetchone()[0]
+
+
+def _events(connection: sqlite3.Connection, tenant_id: TenantId, last: int) -> Iterator[AuditEvent]:
+    """The events up to `last`, in batches: no read lasts long, so none holds up the writer's checkpoints."""
+    seq = 0
+    while rows := _rows(connection, (tenant_id, seq, last, BATCH)):
+        for row in rows:
+            yield event_from_row(row)
+        seq = rows[-1][1]
+
+
+def _rows(connection: sqlite3.Connection, asked: tuple[str, int, int, int]) -> list[tuple[Any, ...]]:
+    try:
+        return connection.execute(_EVENTS, asked).fetchall()
+    except sqlite3.OperationalError as error:
+        if "decode" not in str(error):
+            raise
+    # Bytes that are no text were put into an event: read so, it fails its check and is named.
+    connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+    return connection.execute(_EVENTS, asked).fetchall()
+
+
+def _opened(database: Path) -> sqlite3.Connection:
+    try:
+        return connect(database, read_only=True)
+    except sqlite3.Error as error:
+        raise _unreadable(database, error) from None
+
+
+def _unreadable(database: Path, error: sqlite3.Error) -> ConfigError:
+    if not database.exists():
+        return ConfigError(f"There is no database at {database} yet. Start the bot first, or name --data.")
+    return ConfigError(f"The database {database} cannot be read: {error}.")

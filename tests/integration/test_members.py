@@ -1,0 +1,228 @@
+"""Who belongs to a tenant: claiming, inviting, joining, roles. Each audited, none by who may not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from bot.codes import CODE_LENGTH, new_code
+from core.engine.answers import Refused
+from core.engine.members import (
+    Invited,
+    RoleChanged,
+    at_machine,
+    claim,
+    code_hash,
+    invite,
+    join,
+    set_role,
+)
+from core.errors import HTTP_STATUS, Code
+from core.ids import CROCKFORD, SYSTEM_TENANT, PersonId, TenantId
+from core.model import SYSTEM, Channel, Principal, Role, Tenant
+from core.ports import Records
+from tests.kit.world import ACME, SOLO, UMBRELLA, World, code_of, principal
+
+EMPTY = TenantId("empty")
+CODE = "A7F3Q2B9KM"
+
+
+async def unit(world: World, verb: Callable[..., Any], **given: Any) -> Any:
+    return await world.unit(lambda records: verb(records, now=world.clock.now(), **given))
+
+
+async def role(world: World, name: str, tenant: TenantId = ACME) -> Role | None:
+    return await world.db.reader.read(lambda records: records.people.role(tenant, PersonId(name)))
+
+
+async def last_event(world: World, tenant: TenantId = ACME) -> tuple[str, str, str]:
+    def read(records: Records) -> tuple[str, str, str]:
+        event = records.audit.after(tenant, records.audit.head(tenant)[0] - 1, limit=1)[0]
+        return event.kind, event.actor, event.content
+
+    return await world.unit(read)
+
+
+async def add_empty_tenant(world: World) -> None:
+    tenant = Tenant(id=EMPTY, name="Empty", active=True, currency="EUR", timezone="UTC")
+    await world.unit(lambda records: records.people.add_tenant(tenant, now=world.clock.now()))
+
+
+async def invited(world: World, to: Role = Role.APPROVER, by: Principal | None = None) -> Any:
+    return await unit(
+        world,
+        invite,
+        by=by or principal("dan"),
+        role=to,
+        code_hash=code_hash(CODE),
+        expires_at=world.clock.now() + timedelta(days=7),
+    )
+
+
+async def test_the_first_to_claim_becomes_admin(world: World) -> None:
+    await add_empty_tenant(world)
+    claimed = await unit(world, claim, person_id=PersonId("eve"), tenant_id=EMPTY)
+    assert isinstance(claimed, RoleChanged)
+    assert await role(world, "eve", EMPTY) is Role.ADMIN
+    kind, actor, content = await last_event(world, EMPTY)
+    assert (kind, actor) == ("member.claimed", "eve")
+    assert '"role":"admin"' in content
+
+
+async def test_a_tenant_is_claimed_once(world: World) -> None:
+    refused = await unit(world, claim, person_id=PersonId("eve"), tenant_id=ACME)
+    assert code_of(refused) == "already_claimed"
+    assert await role(world, "eve") is None
+    assert (await last_event(world))[0] == "refused"
+
+
+async def test_who_claims_must_be_known_and_so_must_the_tenant(world: World) -> None:
+    assert code_of(await unit(world, claim, person_id=PersonId("?"), tenant_id=ACME)) == "unauthenticated"
+    refused = await unit(world, claim, person_id=PersonId("eve"), tenant_id=TenantId("?"))
+    assert code_of(refused) == "tenant_unknown"
+
+
+async def test_an_invite_makes_a_member_once(world: World) -> None:
+    assert isinstance(await invited(world), Invited)
+    assert (await last_event(world))[:2] == ("member.invited", "dan")
+    joined = await unit(world, join, person_id=PersonId("eve"), code_hash=code_hash("a7f3q-2b9km"))
+    assert isinstance(joined, RoleChanged)
+    assert (joined.role, joined.before) == (Role.APPROVER, None)
+    assert await role(world, "eve") is Role.APPROVER
+    assert (await last_event(world))[:2] == ("member.joined", "eve")
+    again = await unit(world, join, person_id=PersonId("zoe"), code_hash=code_hash(CODE))
+    assert code_of(again) == "invite_invalid"
+    assert await role(world, "zoe") is None
+
+
+async def test_the_audit_does_not_hold_the_code(world: World) -> None:
+    await invited(world)
+    content = (await last_event(world))[2]
+    assert CODE not in content
+    assert code_hash(CODE) not in content
+
+
+async def test_an_expired_and_an_unknown_code_are_answered_alike(world: World) -> None:
+    await invited(world)
+    world.clock.advance(timedelta(days=8).total_seconds())
+    expired = await unit(world, join, person_id=PersonId("eve"), code_hash=code_hash(CODE))
+    unknown = await unit(world, join, person_id=PersonId("eve"), code_hash=code_hash("0" * 10))
+    assert expired.refusal.message == unknown.refusal.message
+    assert code_of(expired) == code_of(unknown) == "invite_invalid"
+    assert (await last_event(world, SYSTEM_TENANT))[:2] == ("refused", "eve")
+
+
+async def test_a_stranger_does_not_spend_an_invite(world: World) -> None:
+    await invited(world)
+    refused = await unit(world, join, person_id=PersonId("?"), code_hash=code_hash(CODE))
+    assert code_of(refused) == "unauthenticated"
+    joined = await unit(world, join, person_id=PersonId("eve"), code_hash=code_hash(CODE))
+    assert isinstance(joined, RoleChanged)
+
+
+@pytest.mark.parametrize(
+    ("name", "to", "then"), [("dan", Role.MEMBER, Role.ADMIN), ("ann", Role.ADMIN, Role.ADMIN)]
+)
+async def test_an_invite_never_lowers_a_role(world: World, name: str, to: Role, then: Role) -> None:
+    await invited(world, to)
+    joined = await unit(world, join, person_id=PersonId(name), code_hash=code_hash(CODE))
+    assert joined.role is then
+    assert await role(world, name) is then
+
+
+NOT_ADMINS = {
+    "ann": (principal("ann"), "not_admin"),
+    "cat": (principal("cat"), "not_admin"),
+    "an admin elsewhere": (principal("zoe", ACME), "not_a_member"),
+    "claims a role": (principal("ann", roles=frozenset({Role.ADMIN})), "not_admin"),
+    "nobody": (principal("ann", person=None), "unauthenticated"),
+    "no team": (replace(principal("dan"), tenant=None), "tenant_required"),
+    "no such team": (principal("dan", TenantId("?")), "tenant_unknown"),
+    "the dispatcher": (SYSTEM, "tenant_unknown"),
+    "the dispatcher in a team": (principal("ann", person=None, channel=Channel.SYSTEM), "not_admin"),
+    "a program without a person": (
+        Principal(person=None, tenant=ACME, roles=frozenset({Role.ADMIN}), channel=Channel.API),
+        "unauthenticated",
+    ),
+    "the machine, without authority": (
+        Principal(person=None, tenant=ACME, roles=frozenset(), channel=Channel.CLI),
+        "unauthenticated",
+    ),
+}
+
+
+@pytest.mark.parametrize(("by", "code"), NOT_ADMINS.values(), ids=list(NOT_ADMINS))
+async def test_only_admins_invite_and_change_roles(world: World, by: Principal, code: str) -> None:
+    assert code_of(await invited(world, by=by)) == code
+    changed = await unit(world, set_role, by=by, person_id=PersonId("bob"), role=Role.ADMIN)
+    assert code_of(changed) == code
+    assert await role(world, "bob") is Role.MEMBER
+    joined = await unit(world, join, person_id=PersonId("eve"), code_hash=code_hash(CODE))
+    assert code_of(joined) == "invite_invalid"
+
+
+@pytest.mark.parametrize("by", [principal("dan"), at_machine(ACME)], ids=["admin", "machine"])
+async def test_an_admin_and_the_machine_change_roles(world: World, by: Principal) -> None:
+    changed = await unit(world, set_role, by=by, person_id=PersonId("bob"), role=Role.APPROVER)
+    assert (changed.before, changed.role) == (Role.MEMBER, Role.APPROVER)
+    kind, actor, content = await last_event(world)
+    assert (kind, actor) == ("member.role", by.actor)
+    assert '"before":"member"' in content
+    removed = await unit(world, set_role, by=by, person_id=PersonId("bob"), role=None)
+    assert (removed.before, removed.role) == (Role.APPROVER, None)
+    assert (await last_event(world))[0] == "member.removed"
+    added = await unit(world, set_role, by=by, person_id=PersonId("eve"), role=Role.MEMBER)
+    assert (added.before, added.role) == (None, Role.MEMBER)
+
+
+async def test_authority_is_read_anew(world: World) -> None:
+    dan = principal("dan")
+    await unit(world, set_role, by=dan, person_id=PersonId("bob"), role=Role.ADMIN)
+    await unit(world, set_role, by=principal("bob"), person_id=PersonId("dan"), role=Role.MEMBER)
+    refused = await unit(world, set_role, by=dan, person_id=PersonId("bob"), role=None)
+    assert code_of(refused) == "not_admin"
+
+
+@pytest.mark.parametrize("to", [None, Role.MEMBER, Role.APPROVER])
+@pytest.mark.parametrize("by", [principal("sol"), at_machine(SOLO)], ids=["admin", "machine"])
+async def test_the_last_admin_stays(world: World, by: Principal, to: Role | None) -> None:
+    refused = await unit(world, set_role, by=by, person_id=PersonId("sol"), role=to)
+    assert isinstance(refused, Refused)
+    assert code_of(refused) == "last_admin"
+    assert await role(world, "sol", SOLO) is Role.ADMIN
+
+
+async def test_one_of_two_admins_may_go(world: World) -> None:
+    dan = principal("dan")
+    await unit(world, set_role, by=dan, person_id=PersonId("bob"), role=Role.ADMIN)
+    gone = await unit(world, set_role, by=dan, person_id=PersonId("dan"), role=None)
+    assert gone.role is None
+
+
+async def test_the_same_role_again_changes_nothing(world: World) -> None:
+    before = await world.db.reader.read(lambda records: records.audit.heads())
+    same = await unit(world, set_role, by=principal("dan"), person_id=PersonId("dan"), role=Role.ADMIN)
+    assert (same.before, same.role) == (Role.ADMIN, Role.ADMIN)
+    assert await world.db.reader.read(lambda records: records.audit.heads()) == before
+
+
+async def test_nobody_unknown_is_changed_or_removed(world: World) -> None:
+    for name, to in (("?", Role.MEMBER), ("eve", None), ("zoe", None)):
+        refused = await unit(world, set_role, by=principal("dan"), person_id=PersonId(name), role=to)
+        assert code_of(refused) == "not_found"
+    assert await role(world, "zoe", UMBRELLA) is Role.ADMIN
+
+
+def test_codes_are_long_enough_and_readable() -> None:
+    codes = {new_code() for _ in range(200)}
+    assert len(codes) == 200
+    assert all(len(code) == CODE_LENGTH and set(code) <= set(CROCKFORD) for code in codes)
+    assert code_hash("0123456789") == code_hash("o123-4s6789".replace("s", "5")) == code_hash("OI23456789")
+
+
+def test_every_code_has_a_status() -> None:
+    assert set(HTTP_STATUS) == set(Code)
