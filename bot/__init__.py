@@ -1,0 +1,1 @@
+"""Front doors of Countersign and the place where everything is put together."""

@@ -1,0 +1,223 @@
+"""The composition root: the only place that builds everything, from settings alone."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import structlog
+from uuid_utils.compat import uuid7
+
+from bot.clock import SystemClock
+from bot.codes import new_code
+from bot.config import Settings
+from bot.health import Health
+from bot.telegram.app import TelegramBot
+from bot.telegram.pace import Pace
+from bot.workers.executor import Executor, RecordsToolStore
+from bot.workers.mirror import Mirror
+from bot.workers.sweeper import Sweeper
+from core.engine import Env, Limits
+from core.engine.members import code_hash
+from core.errors import ConfigError
+from core.ids import CallId, TenantId
+from core.model import Role, Tenant
+from core.policy import DEFAULT_POLICY, Policy, PolicyError, load_policy
+from core.ports import Records
+from core.registry import ToolRegistry
+from core.runner import ToolRunner
+from core.tool import Tool
+from storage.database import Database
+from storage.mirror import MirrorFiles
+from storage.pages import SqlPages
+from tools.catalog import build_catalog
+from tools.create_expense import ExpenseLimits
+
+log = structlog.get_logger(__name__)
+
+DRAIN_S = 10.0
+_CLAIM = timedelta(hours=24)
+
+
+def new_id() -> str:
+    """A fresh UUIDv7 text."""
+    return str(uuid7())
+
+
+class Countersign:
+    """A whole running product: database, workers, the Telegram bot. Built by `build`, started once."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: SystemClock,
+        extra: Sequence[Tool],
+        pace: Pace,
+        boundary: Callable[[str], None],
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.home = TenantId(settings.tenant.id)
+        self.db = Database(settings.storage.database, new_id=new_id, boundary=boundary)
+        self.health = Health(reader=self.db.reader, folder=settings.storage.folder)
+        self.registry = build_catalog(
+            limits=ExpenseLimits(low=settings.expenses.low_limit, medium=settings.expenses.medium_limit),
+            health=self.health,
+            extra=extra,
+        )
+        policy = load_policy_file(settings.policy.file, self.registry)
+        self.env = Env(
+            registry=self.registry,
+            policy=lambda: policy,
+            new_id=new_id,
+            limits=Limits(
+                expires_after=settings.calls.expires_after,
+                start_within=settings.calls.start_within,
+                reply_after=settings.calls.reply_after,
+            ),
+            approvers_chat=settings.telegram.approvers_chat,
+        )
+        self.executor = Executor(
+            uow=self.db.writer,
+            reader=self.db.reader,
+            runner=ToolRunner(self.registry, monotonic=time.monotonic),
+            store=RecordsToolStore(self.db.writer, self.db.reader),
+            env=self.env,
+            clock=clock,
+            worker=f"{os.uname().nodename}:{os.getpid()}:{secrets.token_hex(3)}",
+            sole=True,
+            concurrency=settings.workers.concurrency,
+            on_progress=self._on_progress,
+            boundary=boundary,
+        )
+        self.sweeper = Sweeper(
+            uow=self.db.writer, reader=self.db.reader, env=self.env, clock=clock, executor=self.executor
+        )
+        self.mirror = Mirror(
+            MirrorFiles(settings.storage.folder / "audit"), reader=self.db.reader, uow=self.db.writer
+        )
+        self.telegram = TelegramBot(
+            settings.telegram,
+            uow=self.db.writer,
+            reader=self.db.reader,
+            pages=SqlPages(self.db.pages),
+            env=self.env,
+            clock=clock,
+            home=self.home,
+            pace=pace,
+            progress_of=self.executor.progress_of,
+            boundary=boundary,
+        )
+        self.health.executor = self.executor
+        self.health.ping_telegram = self.telegram.ping
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Starts everything. What an earlier process left is recovered, and time that ran out meanwhile is
+        told, before the first tap counts."""
+        await self.db.writer.run("tenant", self._ensure_tenant)
+        self.db.writer.listen("pending", self.executor.wake)
+        self.db.writer.listen("outbox", self.telegram.relay.wake)
+        self.db.writer.listen("audit", self.mirror.wake)
+        await self.executor.recover(sole=True)
+        await self.sweeper.expire()
+        self._spawn(self.executor.run_executor_loop())
+        self._spawn(self.mirror.run())
+        self.sweeper.start(daily=self.telegram.post_head)
+        self._spawn(self.telegram.run())
+
+    async def run(self) -> None:
+        """Runs until a part of it ends, which it should not: raises that part's error."""
+        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+
+    async def stop(self) -> None:
+        """Stops taking, finishes what is in hand (ten seconds at most), closes."""
+        await self.telegram.stop_taking()
+        await self.executor.drain(DRAIN_S)
+        await self.telegram.stop()
+        self.sweeper.stop()
+        await self.mirror.drain()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.db.close()
+
+    async def claim_code(self) -> str | None:
+        """A code with which the first admin claims the bot; None where there is an admin already."""
+        code = new_code()
+
+        def work(records: Records) -> bool:
+            if any(member.role is Role.ADMIN for member in records.people.members(self.home)):
+                return False
+            now = self.clock.now()
+            records.people.add_invite(
+                code_hash(code),
+                tenant_id=self.home,
+                role=Role.ADMIN,
+                created_by="console",
+                now=now,
+                expires_at=now + _CLAIM,
+            )
+            return True
+
+        return code if await self.db.writer.run("claim_code", work) else None
+
+    def _ensure_tenant(self, records: Records) -> None:
+        settings = self.settings.tenant
+        records.people.add_tenant(
+            Tenant(
+                id=self.home,
+                name=settings.name,
+                active=True,
+                currency=settings.currency,
+                timezone=settings.timezone,
+            ),
+            now=self.clock.now(),
+        )
+
+    def _on_progress(self, call_id: CallId) -> None:
+        self.telegram.relay.progress(call_id)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        self._tasks.append(asyncio.get_running_loop().create_task(work))
+
+
+def build(
+    settings: Settings,
+    *,
+    clock: SystemClock | None = None,
+    extra: Sequence[Tool] = (),
+    pace: Pace | None = None,
+    boundary: Callable[[str], None] = lambda place: None,
+) -> Countersign:
+    """Builds the product from its settings. Needs a running event loop. Raises ConfigError.
+
+    `extra` tools join the catalogue; `boundary` is told of every place where a crash is worth trying.
+    """
+    return Countersign(
+        settings,
+        clock=clock or SystemClock(),
+        extra=extra,
+        pace=pace or Pace(),
+        boundary=boundary,
+    )
+
+
+def load_policy_file(path: Path | None, registry: ToolRegistry) -> Policy:
+    """The policy of this file, or the defaults by risk where none is named. Raises ConfigError."""
+    if path is None:
+        return DEFAULT_POLICY
+    try:
+        return load_policy(path.read_text(encoding="utf-8"), tools=[tool.name for tool in registry])
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"policy.file = {path} cannot be read: {error}. See config.example.toml.") from None
+    except PolicyError as error:
+        raise ConfigError(f"{path}: {error.message}") from None

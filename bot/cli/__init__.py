@@ -1,0 +1,1 @@
+"""The command line: one file a group of commands. What a command needs is imported when it runs."""

@@ -1,0 +1,36 @@
+"""The command `countersign`: its groups put together, and what becomes of errors.
+
+Commands end with 0, with 1 where they failed (a plain line says why), with 2 where they were wrongly called.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from bot.cli import audit, init, members, start
+from bot.cli.common import Commands
+
+app = typer.Typer(
+    name="countersign",
+    cls=Commands,
+    help="Tool calls from chat, with a human signature on the risky ones.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("demo")(start.demo)
+app.command("sandbox")(start.sandbox)
+app.command("run")(start.run)
+app.command("init")(init.init)
+app.add_typer(members.app, name="members")
+app.add_typer(audit.app, name="audit")
+app.command("version")(start.version)
+
+
+def main() -> None:
+    """The console entry."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The Telegram front door: from updates to proposals and decisions, from records to cards."""

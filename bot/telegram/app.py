@@ -1,0 +1,316 @@
+"""The Telegram front door as one thing: library, inbox, relay, and the table of what goes where.
+
+Match and act apart: this file says which update goes to which function, the functions do it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import structlog
+from telegram import Message, Update
+from telegram.error import InvalidToken, TelegramError
+from telegram.ext import (
+    ApplicationBuilder,
+    CallbackContext,
+    CallbackQueryHandler,
+    ChatMemberHandler,
+    ExtBot,
+    MessageHandler,
+    TypeHandler,
+    filters,
+)
+
+from bot.clock import SystemClock
+from bot.config import TelegramSettings
+from bot.telegram import commands, membership, menu, messages, pages
+from bot.telegram.buttons import CallButton, decode
+from bot.telegram.inbox import Inbox
+from bot.telegram.pace import Pace
+from bot.telegram.relay import ProgressOf, Relay
+from bot.telegram.render import texts, toasts
+from bot.telegram.replies import reply
+from bot.telegram.request import AiohttpRequest
+from bot.telegram.sender import Sender
+from bot.telegram.taps import answer, tap
+from bot.telegram.turn import AlreadyHandled, Front, Turn, turn_of
+from core.engine import Env
+from core.errors import ConfigError, StorageUnavailable
+from core.ids import TenantId
+from core.model import Role
+from core.ports import Reader, Records, UnitOfWork
+from core.queries import Pages
+
+log = structlog.get_logger(__name__)
+
+FIRST_RETRY_S: Final = 0.5
+MOST_RETRY_S: Final = 30.0
+FLUSH_S: Final = 5.0
+
+
+class TelegramBot:
+    """One bot at Telegram. `run` never returns by itself but for a token that Telegram refuses."""
+
+    def __init__(
+        self,
+        settings: TelegramSettings,
+        *,
+        uow: UnitOfWork,
+        reader: Reader,
+        pages: Pages,
+        env: Env,
+        clock: SystemClock,
+        home: TenantId,
+        pace: Pace,
+        progress_of: ProgressOf,
+        boundary: Callable[[str], None],
+    ) -> None:
+        proxy = settings.proxy.get_secret_value() if settings.proxy else None
+        updates_request = AiohttpRequest(proxy=proxy)
+        self._bot: ExtBot[None] = ExtBot(
+            token=settings.required_token(),
+            base_url=f"{settings.api_base_url}/bot",
+            base_file_url=f"{settings.api_base_url}/file/bot",
+            request=AiohttpRequest(proxy=proxy),
+            get_updates_request=updates_request,
+        )
+        self._application: Any = (
+            ApplicationBuilder()
+            .bot(self._bot)
+            .updater(None)
+            .job_queue(None)
+            .concurrent_updates(False)
+            .build()
+        )
+        self._uow = uow
+        self._reader = reader
+        self._pages = pages
+        self._env = env
+        self._clock = clock
+        self._home = home
+        self.relay = Relay(
+            Sender(self._bot),
+            uow=uow,
+            reader=reader,
+            env=env,
+            clock=clock,
+            pace=pace,
+            progress_of=progress_of,
+            boundary=boundary,
+        )
+        self.inbox = Inbox(
+            self._bot,
+            updates_request,
+            uow=uow,
+            reader=reader,
+            clock=clock,
+            handle=self._handle,
+            poll_timeout_s=settings.poll_timeout_s,
+            boundary=boundary,
+        )
+        self._held: dict[int, list[StorageUnavailable]] = {}
+        self._front: Front | None = None
+        self._taking: asyncio.Task[None] | None = None
+        self._register()
+
+    @property
+    def username(self) -> str:
+        """The bot's name at Telegram, without @."""
+        return str(self._bot.username)
+
+    @property
+    def bot_id(self) -> int:
+        """The bot's id at Telegram."""
+        return int(self._bot.id)
+
+    async def ready(self) -> None:
+        """Returns once updates are being fetched."""
+        await self.inbox.ready.wait()
+
+    async def run(self) -> None:
+        """Connects (however long that takes), then serves until stopped. Raises ConfigError for a token
+        that Telegram does not know."""
+        await self._connect()
+        self._front = Front(
+            uow=self._uow,
+            reader=self._reader,
+            pages=self._pages,
+            registered=lambda chat, role: menu.set_for(self._bot, self._env.registry, chat, role),
+            env=self._env,
+            clock=self._clock,
+            relay=self.relay,
+            home=self._home,
+            bot_id=self._bot.id,
+            bot_username=self.username,
+        )
+        await self.relay.start()
+        self._taking = asyncio.ensure_future(self.inbox.run())
+        await menu.set_general(self._bot, self._env.registry)
+        await self._taking
+
+    async def stop_taking(self) -> None:
+        """No new updates; those in hand are handled to their end."""
+        if self._taking is not None:
+            self._taking.cancel()
+            await asyncio.gather(self._taking, return_exceptions=True)
+        await self.inbox.drain()
+
+    async def stop(self) -> None:
+        """Sends what still waits (a few seconds at most), then closes the connections."""
+        if self._front is not None:
+            chats = await self._reader.read(lambda records: records.outbox.chats())
+            flushing = asyncio.gather(*(self.relay.settled(chat) for chat in chats))
+            await asyncio.wait({asyncio.ensure_future(flushing)}, timeout=FLUSH_S)
+        await self.relay.stop()
+        await self._application.shutdown()
+
+    async def ping(self) -> object:
+        """Asks Telegram something small."""
+        return await self._bot.get_me()
+
+    async def post_head(self) -> None:
+        """Tells every admin the head of the audit chain, so that history cannot be rewritten unseen."""
+
+        def work(records: Records) -> None:
+            seq, digest = records.audit.head(self._home)
+            for member in records.people.members(self._home):
+                if member.role is not Role.ADMIN:
+                    continue
+                for identity in records.people.identities(member.person_id):
+                    if identity.private_chat is not None:
+                        shown = texts.audit_head(seq=seq, digest=digest)
+                        reply(records, self._home, identity.private_chat, shown, now=self._clock.now())
+
+        await self._uow.run("head", work)
+
+    async def _connect(self) -> None:
+        wait = FIRST_RETRY_S
+        while True:
+            try:
+                await self._application.initialize()
+            except InvalidToken:
+                raise ConfigError(
+                    "telegram.token is not known to Telegram. Ask @BotFather for it (/mybots, API Token)."
+                ) from None
+            except TelegramError as error:
+                log.warning("Telegram cannot be reached yet", error=str(error), again_in_s=wait)
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, MOST_RETRY_S)
+            else:
+                return
+
+    def _register(self) -> None:
+        add = self._application.add_handler
+        add(CallbackQueryHandler(self._on_tap))
+        add(ChatMemberHandler(self._on_membership, ChatMemberHandler.MY_CHAT_MEMBER))
+        add(MessageHandler(filters.StatusUpdate.MIGRATE, self._on_migration))
+        for name, act in commands.COMMANDS.items():
+            add(MessageHandler(_Command(name), self._on(act)))
+        add(MessageHandler(filters.TEXT | filters.CAPTION, self._on(messages.said)))
+        add(MessageHandler(filters.ChatType.PRIVATE & ~filters.StatusUpdate.ALL, self._on(messages.not_text)))
+        add(TypeHandler(Update, self._on_anything_else))
+        self._application.add_error_handler(self._on_error)
+
+    async def _handle(self, raw: Mapping[str, Any]) -> None:
+        """One raw update, to its end. Raises StorageUnavailable where it must be tried again."""
+        try:
+            update = Update.de_json(dict(raw), self._bot)
+        except Exception:
+            log.exception("an update cannot be read", update_id=raw.get("update_id"))
+            await self._done(int(raw["update_id"]), error="malformed")
+            return
+        held: list[StorageUnavailable] = []
+        self._held[update.update_id] = held
+        try:
+            await self._application.process_update(update)
+        finally:
+            del self._held[update.update_id]
+        if held:
+            raise held[0]
+
+    def _turn(self, update: Update) -> Turn | None:
+        if self._front is None:
+            raise LookupError("updates are handled after the start")
+        return turn_of(self._front, update)
+
+    def _on(self, act: messages.Act) -> Callable[[Update, CallbackContext[Any, Any, Any, Any]], Any]:
+        async def run(update: Update, _: CallbackContext[Any, Any, Any, Any]) -> None:
+            turn, message = self._turn(update), update.effective_message
+            if turn is None or message is None or update.edited_message is not None:
+                await self._done(update.update_id)
+                return
+            await act(turn, message)
+
+        return run
+
+    async def _on_tap(self, update: Update, _: CallbackContext[Any, Any, Any, Any]) -> None:
+        turn, query = self._turn(update), update.callback_query
+        if turn is None or query is None:
+            await self._done(update.update_id)
+            return
+        button = decode(query.data)
+        if isinstance(button, CallButton):
+            await tap(turn, query, button)
+        elif button is not None:
+            await pages.tap(turn, query, button)
+        else:
+            await turn.effect("tap.unknown", lambda records: messages.note_forged(records, turn))
+            await answer(query, toasts.unknown_button())
+
+    async def _on_membership(self, update: Update, _: CallbackContext[Any, Any, Any, Any]) -> None:
+        turn = self._turn(update)
+        if turn is not None and update.my_chat_member is not None:
+            await membership.changed(turn, update.my_chat_member)
+
+    async def _on_migration(self, update: Update, _: CallbackContext[Any, Any, Any, Any]) -> None:
+        turn, message = self._turn(update), update.effective_message
+        if turn is not None and message is not None:
+            await membership.migrated(turn, message)
+
+    async def _on_anything_else(self, update: Update, _: CallbackContext[Any, Any, Any, Any]) -> None:
+        await self._done(update.update_id)
+
+    async def _on_error(self, update: object, context: CallbackContext[Any, Any, Any, Any]) -> None:
+        """An update that could not be handled is marked so and told, never tried for ever."""
+        error = context.error
+        if not isinstance(update, Update) or isinstance(error, AlreadyHandled):
+            return
+        if isinstance(error, StorageUnavailable):
+            self._held.setdefault(update.update_id, []).append(error)
+            return
+        reference = f"{update.update_id:x}"[-6:]
+        log.error("an update could not be handled", reference=reference, exc_info=error)
+        await self._done(
+            update.update_id, error=type(error).__name__, chat=update.effective_chat, reference=reference
+        )
+
+    async def _done(
+        self, update_id: int, *, error: str | None = None, chat: object = None, reference: str = ""
+    ) -> None:
+        now = self._clock.real()
+        chat_id = getattr(chat, "id", None)
+
+        def work(records: Records) -> None:
+            fresh = records.inbox.done(self._bot.id, update_id, now=now, error=error)
+            if fresh and chat_id is not None:
+                reply(records, self._home, chat_id, texts.went_wrong(reference), now=self._clock.now())
+
+        await self._uow.run("inbox.done", work)
+
+
+class _Command(filters.MessageFilter):
+    """A command by its name, addressed to nobody or to this bot."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name=f"/{name}")
+        self._pattern = re.compile(rf"/{name}(@(?P<bot>\w+))?(\s|$)", re.IGNORECASE)
+
+    def filter(self, message: Message) -> bool:
+        """Whether the message is this command."""
+        found = self._pattern.match(message.text or "")
+        if found is None:
+            return False
+        return found["bot"] is None or found["bot"].lower() == message.get_bot().username.lower()

@@ -1,0 +1,88 @@
+"""Button payloads: a verb, an opaque id and a revision, typed and never longer than Telegram's 64 bytes.
+
+A payload proves nothing: whoever taps, what they may do and what they were shown is checked at every tap.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from core.ids import CallId, from_opaque, opaque
+
+MAX_BYTES: Final = 64
+
+
+class Verb(StrEnum):
+    """What a button on a call does."""
+
+    APPROVE = "a"
+    DENY = "d"
+    CANCEL = "c"  # withdraw the call
+    UNDO = "u"
+    AGAIN = "g"  # ask again, or retry: a new call
+    MARK_DONE = "md"
+    MARK_NOT_DONE = "mn"
+    RUN_AGAIN = "mr"
+    DETAILS = "i"
+    NEXT = "n"  # the next one of the queue, after this call
+
+
+class Page(StrEnum):
+    """What a button on a list or a question does; its argument is small text."""
+
+    HISTORY = "h"  # "<direction><opaque call id>"; what it is narrowed to is kept by the server
+    FILTER = "hf"
+    AUDIT = "au"
+    CHOOSE = "y"  # the number of a candidate of "Did you mean"
+    LEAVE = "x"  # leave the open question
+    SETTING = "s"  # "<name>=<value>"
+    SAY = "e"  # an example of /start, by number
+
+
+@dataclass(frozen=True, slots=True)
+class CallButton:
+    """A button about one revision of one call."""
+
+    verb: Verb
+    call_id: CallId
+    revision: int
+
+    def encode(self) -> str:
+        """The callback data: `<verb>:<22 characters>:<revision>`."""
+        return f"{self.verb.value}:{opaque(self.call_id)}:{self.revision}"
+
+
+@dataclass(frozen=True, slots=True)
+class PageButton:
+    """A button about a list or a question. Raises ValueError where the data would not fit."""
+
+    page: Page
+    argument: str
+
+    def encode(self) -> str:
+        """The callback data: `<page>:<argument>`."""
+        data = f"{self.page.value}:{self.argument}"
+        if len(data.encode()) > MAX_BYTES:
+            raise ValueError(f"button data of {len(data.encode())} bytes; Telegram takes {MAX_BYTES}")
+        return data
+
+
+_CALL: Final = re.compile(r"([a-z]{1,2}):([A-Za-z0-9_-]{22}):([0-9]{1,9})")
+_PAGE: Final = re.compile(r"([a-z]{1,2}):([\x21-\x7e]{1,60})")
+
+
+def decode(data: str | None) -> CallButton | PageButton | None:
+    """The payload that callback data spells exactly; None for anything forged, mutated or foreign."""
+    if data is None or len(data) > MAX_BYTES:
+        return None
+    call = _CALL.fullmatch(data)
+    if call is not None and call[1] in set(Verb):
+        call_id = from_opaque(call[2])
+        return None if call_id is None else CallButton(Verb(call[1]), CallId(call_id), int(call[3]))
+    page = _PAGE.fullmatch(data)
+    if page is not None and page[1] in set(Page):
+        return PageButton(Page(page[1]), page[2])
+    return None

@@ -1,0 +1,194 @@
+"""/history and /pending: lists that page by buttons, whose whole state is in the button."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
+
+from bot.telegram.buttons import CallButton, Page, PageButton, Verb
+from bot.telegram.render import lists, texts
+from bot.telegram.render.message import Shown
+from bot.telegram.replies import reply
+from bot.telegram.turn import Speaker, Turn
+from core.digest import sha256_hex
+from core.errors import InvalidInput
+from core.ids import CallId, from_opaque, opaque
+from core.lifecycle import Status
+from core.model import Membership, Role
+from core.ports import Records
+from core.queries import HistoryFilter
+from core.registry import ToolRegistry
+
+ROWS: Final = 8
+_LETTERS: Final[Mapping[Status, str]] = {
+    Status.PROPOSED: "p",
+    Status.PENDING: "q",
+    Status.RUNNING: "r",
+    Status.VALIDATING: "v",
+    Status.COMPLETED: "c",
+    Status.FAILED: "f",
+    Status.TIMED_OUT: "t",
+    Status.CANCELLED: "x",
+    Status.DENIED: "d",
+    Status.EXPIRED: "e",
+    Status.INTERRUPTED: "i",
+}
+_WORDS: Final[Mapping[str, Status]] = {
+    **{status.value: status for status in Status},
+    "done": Status.COMPLETED,
+    "waiting": Status.PROPOSED,
+    "approved": Status.PENDING,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Narrowed:
+    """What a history is narrowed to, small enough for a button: "sCF.tab12.d7.m"."""
+
+    statuses: frozenset[Status] = frozenset()
+    tool: str | None = None
+    days: int | None = None
+    mine: bool = False
+
+    def encode(self) -> str:
+        """The text in a button."""
+        parts = []
+        if self.statuses:
+            parts.append("s" + "".join(sorted(_LETTERS[status] for status in self.statuses)))
+        if self.tool:
+            parts.append("t" + _mark(self.tool))
+        if self.days:
+            parts.append(f"d{self.days}")
+        if self.mine:
+            parts.append("m")
+        return ".".join(parts)
+
+    @property
+    def words(self) -> str:
+        """What people read: "completed, failed · create_task · last 7 days"."""
+        parts = [", ".join(sorted(status.value for status in self.statuses)), self.tool or ""]
+        parts += [f"last {self.days} days" if self.days else "", "mine" if self.mine else ""]
+        return " · ".join(part for part in parts if part) or "everything"
+
+
+def read_filters(text: str, registry: ToolRegistry) -> Narrowed:
+    """Reads "/history failed 7d create_task mine". Raises InvalidInput naming the word it does not know."""
+    narrowed = Narrowed()
+    for word in text.lower().replace(",", " ").split():
+        days = re.fullmatch(r"(\d{1,3})d", word)
+        if word in _WORDS:
+            narrowed = replace(narrowed, statuses=narrowed.statuses | {_WORDS[word]})
+        elif registry.find(word) is not None:
+            narrowed = replace(narrowed, tool=word)
+        elif days is not None and int(days[1]) > 0:
+            narrowed = replace(narrowed, days=int(days[1]))
+        elif word in {"mine", "me", "my"}:
+            narrowed = replace(narrowed, mine=True)
+        else:
+            allowed = "a status such as completed or denied, a tool's name, 7d for seven days, or mine"
+            raise InvalidInput(field="/history", given=word, allowed=f"it takes {allowed}")
+    return narrowed
+
+
+def decode_filters(text: str, registry: ToolRegistry) -> Narrowed:
+    """Reads what `encode` wrote; what it does not know does not narrow."""
+    narrowed = Narrowed()
+    by_letter = {letter: status for status, letter in _LETTERS.items()}
+    for part in text.split("."):
+        if part.startswith("s"):
+            found = frozenset(by_letter[letter] for letter in part[1:] if letter in by_letter)
+            narrowed = replace(narrowed, statuses=found)
+        elif part.startswith("t"):
+            tool = next((tool.name for tool in registry if _mark(tool.name) == part[1:]), None)
+            narrowed = replace(narrowed, tool=tool)
+        elif part.startswith("d") and part[1:].isdigit():
+            narrowed = replace(narrowed, days=int(part[1:4]))
+        elif part == "m":
+            narrowed = replace(narrowed, mine=True)
+    return narrowed
+
+
+async def first(turn: Turn, text: str) -> None:
+    """The newest page."""
+    try:
+        narrowed = read_filters(text, turn.front.env.registry)
+    except InvalidInput as problem:
+        shown = texts.refusal(problem)
+    else:
+        shown = await _page(turn, narrowed, cursor="")
+    await turn.effect("history", lambda records: _send(records, turn, shown))
+
+
+async def turned(turn: Turn, argument: str, message_id: int) -> None:
+    """Newer or older, in place. The argument is "<n or o><opaque call id>.<filters>"."""
+    cursor, _, filters = argument.partition(".")
+    shown = await _page(turn, decode_filters(filters, turn.front.env.registry), cursor=cursor)
+    await turn.effect("history", lambda records: _send(records, turn, shown, edit=message_id))
+
+
+async def pending(turn: Turn) -> None:
+    """The calls that wait for this person's signature; a button each brings its card here again."""
+    speaker = await turn.front.reader.read(turn.speaker)
+    if speaker.person is None or speaker.role is None:
+        await turn.effect("stranger", lambda records: _send(records, turn, texts.no_access(turn.user.id)))
+        return
+    member = Membership(
+        tenant_id=speaker.tenant.id,
+        person_id=speaker.person.id,
+        role=speaker.role,
+        name=speaker.person.name,
+    )
+    rows = await turn.front.pages.waiting_for(member, limit=ROWS + 1)
+    buttons = [CallButton(Verb.DETAILS, row.id, 0).encode() for row in rows[:ROWS]]
+    shown = lists.pending(rows[:ROWS], show=buttons, more=len(rows) > ROWS, now=turn.now.wall)
+    await turn.effect("pending", lambda records: _send(records, turn, shown))
+
+
+async def _page(turn: Turn, narrowed: Narrowed, *, cursor: str) -> Shown:
+    speaker = await turn.front.reader.read(turn.speaker)
+    if speaker.person is None or speaker.role is None:
+        return texts.no_access(turn.user.id)
+    call_id = from_opaque(cursor[1:])
+    page = await turn.front.pages.history(
+        _filter(turn, narrowed, speaker),
+        older_than=CallId(call_id) if call_id and cursor.startswith("o") else None,
+        newer_than=CallId(call_id) if call_id and cursor.startswith("n") else None,
+        limit=ROWS,
+    )
+    return lists.history(
+        page,
+        narrowed_words=narrowed.words,
+        newer=_button("n", page.newer, narrowed),
+        older=_button("o", page.older, narrowed),
+        now=turn.now.wall,
+        timezone=speaker.timezone,
+    )
+
+
+def _filter(turn: Turn, narrowed: Narrowed, speaker: Speaker) -> HistoryFilter:
+    """Members and approvers page through their own calls, admins through everybody's."""
+    own = narrowed.mine or speaker.role is not Role.ADMIN
+    return HistoryFilter(
+        tenant_id=turn.front.home,
+        statuses=narrowed.statuses,
+        tool=narrowed.tool,
+        requester=speaker.person.id if own and speaker.person else None,
+        since=turn.now.wall - timedelta(days=narrowed.days) if narrowed.days else None,
+    )
+
+
+def _button(direction: str, cursor: CallId | None, narrowed: Narrowed) -> str | None:
+    if cursor is None:
+        return None
+    return PageButton(Page.HISTORY, f"{direction}{opaque(cursor)}.{narrowed.encode()}").encode()
+
+
+def _mark(tool: str) -> str:
+    return sha256_hex(tool.encode())[:6]
+
+
+def _send(records: Records, turn: Turn, shown: Shown, *, edit: int | None = None) -> None:
+    reply(records, turn.front.home, turn.chat.id, shown, now=turn.now.wall, thread=turn.thread, edit=edit)

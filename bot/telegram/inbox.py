@@ -1,0 +1,209 @@
+"""The durable inbox: an update is stored before Telegram is told that it was received.
+
+python-telegram-bot confirms updates by fetching the next ones, which loses what a dying process had in
+hand. So the fetching is ours: raw updates are stored, then the offset moves; the handlers are the library's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import structlog
+from telegram import Bot
+from telegram.error import Conflict, InvalidToken, NetworkError, RetryAfter, TelegramError
+from telegram.request import BaseRequest
+
+from bot.clock import SystemClock
+from core.errors import StorageUnavailable
+from core.ports import Reader, UnitOfWork
+
+log = structlog.get_logger(__name__)
+
+ALLOWED_UPDATES: Final = ["message", "callback_query", "my_chat_member"]
+BATCH: Final = 100
+MOST_BACKOFF_S: Final = 30.0
+CONFLICTS_UNTIL_UNREADY: Final = 3
+Raw = Mapping[str, Any]
+
+
+class Inbox:
+    """Fetches, stores and hands over updates: in order within a chat, side by side across chats.
+
+    `handle` gets each raw update; it must mark it done, in the transaction of its effect. One that raises
+    StorageUnavailable is handed over again later. `boundary` names the places where a crash is worth trying.
+    """
+
+    def __init__(
+        self,
+        bot: Bot,
+        request: BaseRequest,
+        *,
+        uow: UnitOfWork,
+        reader: Reader,
+        clock: SystemClock,
+        handle: Callable[[Raw], Awaitable[None]],
+        poll_timeout_s: int,
+        boundary: Callable[[str], None] = lambda place: None,
+    ) -> None:
+        self._bot = bot
+        self._request = request
+        self._uow = uow
+        self._reader = reader
+        self._clock = clock
+        self._handle = handle
+        self._poll_timeout_s = poll_timeout_s
+        self._boundary = boundary
+        self._lanes: dict[int, deque[Raw]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.ready = asyncio.Event()
+        self.conflicts = 0
+
+    async def run(self) -> None:
+        """Hands over what an earlier process left, then fetches until cancelled. Raises InvalidToken."""
+        await self._replay()
+        offset: int | None = None
+        backoff = 1.0
+        while True:
+            try:
+                updates = await self._fetch(offset)
+                backoff = 1.0
+                self.conflicts = 0
+                self.ready.set()
+                if updates:
+                    offset = await self._take(updates)
+            except InvalidToken:
+                raise
+            except RetryAfter as error:
+                await asyncio.sleep(_seconds(error))
+            except (TelegramError, StorageUnavailable) as error:
+                self._note(error)
+                await asyncio.sleep(backoff)
+                backoff = min(backoff * 2, MOST_BACKOFF_S)
+
+    async def drain(self) -> None:
+        """Waits until every update in hand has been handled."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _note(self, error: Exception) -> None:
+        if isinstance(error, Conflict):
+            self.conflicts += 1
+            if self.conflicts >= CONFLICTS_UNTIL_UNREADY:
+                self.ready.clear()
+                log.error("another process polls with this bot's token; stop one of the two")
+                return
+        level = log.warning if isinstance(error, NetworkError) else log.error
+        level("updates could not be fetched", error=str(error))
+
+    async def _fetch(self, offset: int | None) -> Sequence[Raw]:
+        arguments = {
+            # The first answer comes at once: from then on the bot is known to be connected.
+            "timeout": self._poll_timeout_s if self.ready.is_set() else 0,
+            "allowed_updates": json.dumps(ALLOWED_UPDATES),
+            "limit": BATCH,
+        }
+        if offset is not None:
+            self._boundary("inbox.before_confirm")
+            arguments["offset"] = offset
+        # Raw JSON instead of the library's objects: one malformed update must not block all others.
+        answer = await self._request.post(
+            f"{self._bot.base_url}/getUpdates?{urlencode(arguments)}",
+            read_timeout=self._poll_timeout_s + 10,
+        )
+        return [raw for raw in _listed(answer) if isinstance(raw, dict) and _update_id(raw) is not None]
+
+    async def _take(self, updates: Sequence[Raw]) -> int:
+        """Stores updates and hands them over; the offset that confirms them, once they are stored."""
+        pairs = [(_number(raw), json.dumps(raw, ensure_ascii=False)) for raw in updates]
+        now = self._clock.real()
+        stored = asyncio.ensure_future(
+            self._uow.run("inbox.store", lambda records: records.inbox.store(self._bot.id, pairs, now=now))
+        )
+        # The writer takes turns first come first served: what a handler commits comes after the row.
+        await asyncio.sleep(0)
+        for raw in updates:
+            self._enqueue(raw)
+        await stored
+        self._boundary("inbox.stored")
+        return max(number for number, _ in pairs) + 1
+
+    async def _replay(self) -> None:
+        """Hands over everything that was stored and not done, in order."""
+        rows = await self._reader.read(lambda records: records.inbox.undone(self._bot.id, limit=100_000))
+        for update_id, payload in rows:
+            try:
+                self._enqueue(json.loads(payload))
+            except (ValueError, RecursionError):
+                log.error("a stored update cannot be read", update_id=update_id)
+                await self._uow.run(
+                    "inbox.corrupt",
+                    lambda records, number=update_id: records.inbox.done(  # type: ignore[misc]
+                        self._bot.id, number, now=self._clock.real(), error="corrupt_record"
+                    ),
+                )
+
+    def _enqueue(self, raw: Raw) -> None:
+        chat = chat_of(raw)
+        lane = self._lanes.get(chat)
+        if lane is None:
+            lane = self._lanes[chat] = deque()
+            task = asyncio.get_running_loop().create_task(self._drive(chat, lane))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        lane.append(raw)
+
+    async def _drive(self, chat: int, lane: deque[Raw]) -> None:
+        backoff = 0.5
+        while lane:
+            try:
+                await self._handle(lane[0])
+                backoff = 0.5
+            except StorageUnavailable as error:
+                log.warning("an update waits for the database", error=str(error))
+                await asyncio.sleep(backoff)
+                backoff = min(backoff * 2, MOST_BACKOFF_S)
+                continue
+            lane.popleft()
+        del self._lanes[chat]
+
+
+def chat_of(raw: Raw) -> int:
+    """The chat that an update belongs to, for its order; 0 where it names none."""
+    for kind in ("message", "my_chat_member"):
+        found = _id_in(raw.get(kind), "chat")
+        if found is not None:
+            return found
+    query = raw.get("callback_query")
+    if isinstance(query, dict):
+        found = _id_in(query.get("message"), "chat")
+        return found if found is not None else (_id_in(query, "from") or 0)
+    return 0
+
+
+def _id_in(holder: object, key: str) -> int | None:
+    inner = holder.get(key) if isinstance(holder, dict) else None
+    found = inner.get("id") if isinstance(inner, dict) else None
+    return found if isinstance(found, int) else None
+
+
+def _listed(answer: object) -> Sequence[object]:
+    return answer if isinstance(answer, list) else []
+
+
+def _update_id(raw: Raw) -> int | None:
+    number = raw.get("update_id")
+    return number if isinstance(number, int) and not isinstance(number, bool) else None
+
+
+def _number(raw: Raw) -> int:
+    return int(raw["update_id"])
+
+
+def _seconds(error: RetryAfter) -> float:
+    after = error.retry_after
+    return after if isinstance(after, int | float) else after.total_seconds()

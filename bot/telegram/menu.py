@@ -1,0 +1,68 @@
+"""The command menu: what Telegram offers to whom. Cosmetic; every command checks its caller itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+from telegram import (
+    Bot,
+    BotCommand,
+    BotCommandScopeAllChatAdministrators,
+    BotCommandScopeAllGroupChats,
+    BotCommandScopeAllPrivateChats,
+    BotCommandScopeChat,
+)
+from telegram.error import TelegramError
+
+from core.model import Role
+from core.registry import ToolRegistry
+
+log = structlog.get_logger(__name__)
+
+DESCRIPTIONS: Final = {
+    "start": "begin here",
+    "help": "what I understand",
+    "tools": "everything I can do",
+    "pending": "what waits for a signature",
+    "history": "what was done",
+    "call": "one call in full: /call A7F3Q2",
+    "audit": "the audit trail: /audit A7F3Q2",
+    "invite": "bring somebody in: /invite approver",
+    "members": "who is here",
+    "whoami": "who you are here",
+    "settings": "time zone, currency, replies",
+    "cancel": "leave a question, or withdraw: /cancel A7F3Q2",
+}
+_PRIVATE: Final = ("start", "help", "tools", "pending", "history", "call", "whoami", "settings", "cancel")
+_GROUP: Final = ("tools", "pending", "help", "cancel")
+_ADMIN: Final = (*_PRIVATE[:6], "audit", "members", "invite", *_PRIVATE[6:])
+
+
+async def set_general(bot: Bot, registry: ToolRegistry) -> None:
+    """Registers the menus that do not depend on the person. Without them the bot works all the same."""
+    tools = [BotCommand(tool.command, tool.title[:256]) for tool in registry if tool.command]
+    try:
+        await bot.set_my_commands([*tools, *_listed(_PRIVATE)], scope=BotCommandScopeAllPrivateChats())
+        await bot.set_my_commands([*tools, *_listed(_GROUP)], scope=BotCommandScopeAllGroupChats())
+        await bot.set_my_commands(
+            [*tools, *_listed((*_GROUP, "history"))], scope=BotCommandScopeAllChatAdministrators()
+        )
+    except TelegramError as error:
+        log.warning("the command menu could not be set", error=str(error))
+
+
+async def set_for(bot: Bot, registry: ToolRegistry, chat: int, role: Role) -> None:
+    """The menu of one private chat: admins get theirs. Fails before the person has opened the bot."""
+    if role is not Role.ADMIN:
+        return
+    tools = [BotCommand(tool.command, tool.title[:256]) for tool in registry if tool.command]
+    try:
+        await bot.set_my_commands([*tools, *_listed(_ADMIN)], scope=BotCommandScopeChat(chat))
+    except TelegramError as error:
+        log.warning("an admin's command menu could not be set", error=str(error))
+
+
+def _listed(names: Sequence[str]) -> list[BotCommand]:
+    return [BotCommand(name, DESCRIPTIONS[name]) for name in names]

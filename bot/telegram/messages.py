@@ -1,0 +1,313 @@
+"""What people write: understood, asked about where it is unclear, proposed where it is clear."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from telegram import Message
+
+from bot.telegram.buttons import Page, PageButton
+from bot.telegram.render import texts
+from bot.telegram.render.message import Shown
+from bot.telegram.replies import reply
+from bot.telegram.turn import Speaker, Turn, known_person, place, principal
+from core.digest import Json
+from core.engine import Proposal, Refused, propose
+from core.errors import InvalidInput
+from core.model import Channel, Conversation, Person, Principal
+from core.parsing import Candidate, ParseContext, Reading, Understood, fill, question, understand
+from core.ports import Dialogue, Records
+
+Act = Callable[[Turn, Message], Awaitable[None]]
+
+ASK = "ask"
+CHOOSE = "choose"
+NONE_OF_THESE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Heard:
+    """What is known before a text is read."""
+
+    speaker: Speaker
+    dialogue: Dialogue | None
+
+
+async def said(turn: Turn, message: Message) -> None:
+    """A text: the answer to an open question, or something new."""
+    text = message.text or message.caption or ""
+    addressed = turn.private or _addresses(turn, message)
+    heard = await turn.front.reader.read(lambda records: _hear(records, turn))
+    answers = heard.dialogue is not None and not text.startswith("/")
+    if not addressed and not (answers and message.reply_to_message is not None):
+        await turn.effect("ignored", lambda records: None)
+        return
+    if heard.speaker.role is None:
+        await turn.effect("stranger", lambda records: _no_access(records, turn, message))
+        return
+    context = ParseContext(
+        now=turn.now.wall,
+        timezone=heard.speaker.timezone,
+        currency=heard.speaker.currency,
+        quoted=message.forward_origin is not None,
+    )
+    if answers and heard.dialogue is not None and heard.dialogue.kind == ASK:
+        understood = _answered(turn, heard.dialogue, text, context)
+    else:
+        plain = _without_mention(text, turn.front.bot_username)
+        understood = understand(plain, registry=turn.front.env.registry, context=context)
+    await turn.effect("said", lambda records: _act(records, turn, message, text, understood))
+
+
+async def not_text(turn: Turn, message: Message) -> None:
+    """A sticker, a voice message, a place: said plainly that it is not read."""
+    await turn.effect("not_text", lambda records: _reply(records, turn, message, texts.only_text()))
+
+
+def note_forged(records: Records, turn: Turn) -> None:
+    """A button that this bot never made leaves a trace."""
+    records.audit.append(
+        "refused",
+        tenant_id=None,
+        actor=f"telegram:{turn.user.id}",
+        content={"verb": "tap", "code": "unknown_button", "channel": Channel.TELEGRAM.value},
+        now=turn.now.wall,
+    )
+
+
+def propose_candidate(
+    records: Records,
+    turn: Turn,
+    candidate: Candidate,
+    conversation: Conversation,
+    by: Principal,
+    *,
+    message_id: int | None,
+    key: str | None = None,
+) -> Shown | None:
+    """Proposes a complete candidate; what to say where that is refused, None where the card says it all."""
+    answer = propose(
+        records,
+        Proposal(
+            tool=candidate.tool,
+            arguments=candidate.arguments,
+            conversation=conversation,
+            message=message_id,
+            key=key,
+        ),
+        by=by,
+        now=turn.now,
+        env=turn.front.env,
+    )
+    return texts.refusal(answer.refusal) if isinstance(answer, Refused) else None
+
+
+def ask_or_propose(
+    records: Records,
+    turn: Turn,
+    candidate: Candidate,
+    conversation: Conversation,
+    by: Principal,
+    *,
+    message_id: int,
+) -> None:
+    """Goes on with a chosen candidate: asks for what is missing, or proposes."""
+    if candidate.missing:
+        _ask(records, turn, candidate, by, message_id=message_id)
+        return
+    shown = propose_candidate(records, turn, candidate, conversation, by, message_id=message_id)
+    if shown is not None:
+        _send(records, turn, shown, reply_to=message_id)
+
+
+def as_state(candidate: Candidate) -> Mapping[str, Json]:
+    """The JSON that a dialogue keeps of a candidate."""
+    return {
+        "tool": candidate.tool,
+        "arguments": dict(candidate.arguments),
+        "missing": list(candidate.missing),
+        "confidence": candidate.confidence,
+        "how": candidate.how,
+    }
+
+
+def from_state(state: Mapping[str, Any]) -> Candidate:
+    """The candidate that a dialogue kept."""
+    return Candidate(
+        tool=state["tool"],
+        arguments=state["arguments"],
+        missing=tuple(state["missing"]),
+        confidence=state["confidence"],
+        how=state["how"],
+    )
+
+
+def _hear(records: Records, turn: Turn) -> _Heard:
+    speaker = turn.speaker(records)
+    dialogue = None
+    if speaker.person is not None:
+        dialogue = records.dialogues.get(turn.chat.id, speaker.person.id)
+    return _Heard(speaker=speaker, dialogue=dialogue)
+
+
+def _answered(turn: Turn, dialogue: Dialogue, text: str, context: ParseContext) -> Understood:
+    """The candidate with this answer in it."""
+    candidate = from_state(dialogue.state["candidate"])
+    field = candidate.missing[0]
+    try:
+        filled = fill(candidate, field, text, registry=turn.front.env.registry, context=context)
+    except InvalidInput as problem:
+        return Understood(reading=Reading.INVALID, candidates=(candidate,), problem=problem)
+    return Understood(reading=filled.reading, candidates=(filled,))
+
+
+def _act(records: Records, turn: Turn, message: Message, text: str, understood: Understood) -> None:
+    """One text, inside its transaction."""
+    person = known_person(records, turn)
+    role = records.people.role(turn.front.home, person.id)
+    if role is None:
+        _no_access(records, turn, message)
+        return
+    by = principal(person.id, turn.front.home, role)
+    conversation = place(records, turn, person.id)
+    _keep(records, turn, message, text, conversation, person)
+    origin = _origin(records, turn, person, message)
+    records.dialogues.drop(turn.chat.id, person.id)
+    match understood.reading:
+        case Reading.PROPOSE:
+            best = understood.candidates[0]
+            ask_or_propose(records, turn, best, conversation, by, message_id=message.message_id)
+        case Reading.ASK:
+            _ask(records, turn, understood.candidates[0], by, message_id=origin)
+        case Reading.CONFIRM:
+            _confirm(records, turn, understood, by, message_id=message.message_id)
+        case Reading.INVALID:
+            _invalid(records, turn, understood, by, message)
+        case Reading.UNKNOWN:
+            nearest = [tool for name in understood.nearest if (tool := turn.front.env.registry.find(name))]
+            _reply(records, turn, message, texts.unknown(nearest))
+
+
+def _origin(records: Records, turn: Turn, person: Person, message: Message) -> int:
+    """The message that an open question began with; this one where there is none."""
+    dialogue = records.dialogues.get(turn.chat.id, person.id)
+    return int(dialogue.state["message"]) if dialogue is not None else message.message_id
+
+
+def _ask(records: Records, turn: Turn, candidate: Candidate, by: Principal, *, message_id: int) -> None:
+    """Asks for the next missing argument."""
+    tool = turn.front.env.registry.get(candidate.tool)
+    field = candidate.missing[0]
+    _open(records, turn, by, ASK, {"candidate": as_state(candidate), "message": message_id})
+    slot = tool.slots.get(field)
+    _send(
+        records,
+        turn,
+        texts.question(tool, field, question(tool, field)),
+        reply_to=message_id,
+        ask=(slot.placeholder if slot else "") or field.replace("_", " "),
+    )
+
+
+def _confirm(records: Records, turn: Turn, understood: Understood, by: Principal, *, message_id: int) -> None:
+    """Asks which of the candidates was meant."""
+    candidates = understood.candidates[:3]
+    state = {"candidates": [as_state(candidate) for candidate in candidates], "message": message_id}
+    _open(records, turn, by, CHOOSE, state)
+    registry = turn.front.env.registry
+    choices = [
+        (texts.candidate_words(registry.get(c.tool), c.arguments), _choice(message_id, str(n)))
+        for n, c in enumerate(candidates)
+    ]
+    shown = texts.did_you_mean(choices, leave=_choice(message_id, NONE_OF_THESE))
+    _send(records, turn, shown, reply_to=message_id)
+
+
+def _choice(message_id: int, choice: str) -> str:
+    return PageButton(Page.CHOOSE, f"{message_id}.{choice}").encode()
+
+
+def _invalid(records: Records, turn: Turn, understood: Understood, by: Principal, message: Message) -> None:
+    """A value that cannot be read: asked for again where it is clear which one, else explained."""
+    if understood.problem is None:
+        return
+    shown = texts.refusal(understood.problem)
+    if understood.candidates and understood.candidates[0].missing:
+        candidate = understood.candidates[0]
+        _open(records, turn, by, ASK, {"candidate": as_state(candidate), "message": message.message_id})
+        _send(records, turn, shown, reply_to=message.message_id, ask=candidate.missing[0].replace("_", " "))
+    else:
+        _reply(records, turn, message, shown)
+
+
+def _open(records: Records, turn: Turn, by: Principal, kind: str, state: Mapping[str, Json]) -> None:
+    if by.person is not None:
+        records.dialogues.put(
+            Dialogue(
+                chat=turn.chat.id,
+                person_id=by.person,
+                tenant_id=turn.front.home,
+                kind=kind,
+                state=state,
+                at=turn.now.wall,
+            )
+        )
+
+
+def _keep(
+    records: Records, turn: Turn, message: Message, text: str, conversation: Conversation, person: Person
+) -> None:
+    records.people.add_message(
+        turn.front.env.new_id(),
+        conversation,
+        number=message.message_id,
+        person_id=person.id,
+        text=text,
+        now=turn.now.wall,
+    )
+
+
+def _no_access(records: Records, turn: Turn, message: Message) -> None:
+    known_person(records, turn)
+    _reply(records, turn, message, texts.no_access(turn.user.id))
+
+
+def _reply(records: Records, turn: Turn, message: Message, shown: Shown) -> None:
+    _send(records, turn, shown, reply_to=None if turn.private else message.message_id)
+
+
+def _send(
+    records: Records, turn: Turn, shown: Shown, *, reply_to: int | None, ask: str | None = None
+) -> None:
+    reply(
+        records,
+        turn.front.home,
+        turn.chat.id,
+        shown,
+        now=turn.now.wall,
+        thread=turn.thread,
+        reply_to=reply_to,
+        ask=ask,
+    )
+
+
+def _addresses(turn: Turn, message: Message) -> bool:
+    """Whether a group message speaks to this bot: a command, a mention, a reply to it."""
+    text = message.text or message.caption or ""
+    replied = message.reply_to_message
+    if replied is not None and replied.from_user is not None and replied.from_user.id == turn.front.bot_id:
+        return True
+    name = re.escape(turn.front.bot_username)
+    if re.match(r"/\w+@", text):
+        return re.match(rf"/\w+@{name}\b", text, re.IGNORECASE) is not None
+    return text.startswith("/") or re.search(rf"@{name}\b", text, re.IGNORECASE) is not None
+
+
+def _without_mention(text: str, username: str) -> str:
+    """The text without the bot's own name, which only says who is meant."""
+    if text.startswith("/"):
+        return text
+    return re.sub(rf"\s*@{re.escape(username)}\b[,:]?\s*", " ", text, flags=re.IGNORECASE).strip()

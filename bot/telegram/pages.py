@@ -1,0 +1,124 @@
+"""Taps on lists, questions, settings and examples: everything that is not about one call."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from zoneinfo import available_timezones
+
+from telegram import CallbackQuery
+
+from bot.telegram import histories
+from bot.telegram.buttons import Page, PageButton
+from bot.telegram.messages import CHOOSE, NONE_OF_THESE, ask_or_propose, from_state, propose_candidate
+from bot.telegram.render import texts, toasts
+from bot.telegram.render.toasts import Toast
+from bot.telegram.replies import reply
+from bot.telegram.taps import answer
+from bot.telegram.turn import AlreadyHandled, Turn, known_person, place, principal
+from core.parsing import ParseContext, Reading, understand
+from core.parsing.money import CURRENCIES
+from core.ports import Records
+
+
+async def tap(turn: Turn, query: CallbackQuery, button: PageButton) -> None:
+    """Acts, then answers."""
+    message_id = query.message.message_id if query.message else 0
+    try:
+        toast = await _act(turn, button, message_id)
+    except AlreadyHandled:
+        return
+    await answer(query, toast)
+
+
+async def _act(turn: Turn, button: PageButton, message_id: int) -> Toast:
+    match button.page:
+        case Page.HISTORY:
+            await histories.turned(turn, button.argument, message_id)
+            return Toast("")
+        case Page.CHOOSE:
+            return await turn.effect("choose", lambda r: _choose(r, turn, button.argument, message_id))
+        case Page.SETTING:
+            return await turn.effect("setting", lambda r: _set(r, turn, button.argument, message_id))
+        case Page.SAY:
+            return await turn.effect("say", lambda r: _say(r, turn, button.argument))
+        case _:
+            return await turn.effect("tap.unknown", lambda r: toasts.unknown_button())
+
+
+def _choose(records: Records, turn: Turn, argument: str, message_id: int) -> Toast:
+    """An answer to "Did you mean": only the person who was asked, and only on the newest question."""
+    person = known_person(records, turn)
+    role = records.people.role(turn.front.home, person.id)
+    dialogue = records.dialogues.get(turn.chat.id, person.id)
+    origin, _, choice = argument.partition(".")
+    if (
+        role is None
+        or dialogue is None
+        or dialogue.kind != CHOOSE
+        or str(dialogue.state["message"]) != origin
+    ):
+        return toasts.too_old()
+    records.dialogues.drop(turn.chat.id, person.id)
+    candidates = dialogue.state["candidates"]
+    if choice == NONE_OF_THESE or not choice.isdigit() or int(choice) >= len(candidates):
+        reply(records, turn.front.home, turn.chat.id, texts.left(), now=turn.now.wall, edit=message_id)
+        return toasts.done()
+    candidate = from_state(candidates[int(choice)])
+    words = texts.candidate_words(turn.front.env.registry.get(candidate.tool), candidate.arguments)
+    reply(records, turn.front.home, turn.chat.id, texts.chosen(words), now=turn.now.wall, edit=message_id)
+    by = principal(person.id, turn.front.home, role)
+    conversation = place(records, turn, person.id)
+    ask_or_propose(records, turn, candidate, conversation, by, message_id=int(origin))
+    return toasts.done()
+
+
+def _set(records: Records, turn: Turn, argument: str, message_id: int) -> Toast:
+    """One setting of the person who taps."""
+    person = known_person(records, turn)
+    tenant = records.people.tenant(turn.front.home)
+    role = records.people.role(turn.front.home, person.id)
+    if role is None or tenant is None:
+        return toasts.too_old()
+    name, _, value = argument.partition("=")
+    if name == "tz" and value in available_timezones():
+        person = replace(person, timezone=value)
+    elif name == "cur" and value in CURRENCIES:
+        person = replace(person, currency=value)
+    elif name == "replies" and value in {"on", "off"}:
+        person = replace(person, end_replies=value == "on")
+    else:
+        return toasts.unknown_button()
+    records.people.save_settings(person)
+    shown = texts.settings(person, tenant)
+    reply(records, turn.front.home, turn.chat.id, shown, now=turn.now.wall, edit=message_id)
+    return toasts.saved(value)
+
+
+def _say(records: Records, turn: Turn, argument: str) -> Toast:
+    """An example of /start, as if the person had written it."""
+    person = known_person(records, turn)
+    role = records.people.role(turn.front.home, person.id)
+    tenant = records.people.tenant(turn.front.home)
+    number = int(argument) if argument.isdigit() else -1
+    if role is None or tenant is None or not 0 <= number < len(texts.EXAMPLES):
+        return toasts.too_old()
+    context = ParseContext(
+        now=turn.now.wall,
+        timezone=person.timezone or tenant.timezone,
+        currency=person.currency or tenant.currency,
+    )
+    understood = understand(texts.EXAMPLES[number], registry=turn.front.env.registry, context=context)
+    if understood.reading is not Reading.PROPOSE:
+        return toasts.too_old()
+    problem = propose_candidate(
+        records,
+        turn,
+        understood.candidates[0],
+        place(records, turn, person.id),
+        principal(person.id, turn.front.home, role),
+        message_id=None,
+        key=f"say:{turn.update_id}",
+    )
+    if problem is not None:
+        reply(records, turn.front.home, turn.chat.id, problem, now=turn.now.wall)
+    return Toast(texts.EXAMPLES[number])

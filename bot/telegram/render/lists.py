@@ -1,0 +1,183 @@
+"""Lists: history, what waits, members, audit; and one call in full."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from bot.telegram.render import parts
+from bot.telegram.render.details import call_details
+from bot.telegram.render.message import MESSAGE_MOST, Button, Shown, parsed_units
+from bot.telegram.render.parts import NAME_MOST, SIGNS, WORDS, lines, person
+from bot.telegram.render.safe import brief
+from bot.telegram.render.times import local, moment, stamp, zone_of
+from core.audit import AuditEvent
+from core.model import Membership, ToolCall
+from core.queries import HistoryRow, Page
+from core.registry import ToolRegistry
+
+__all__ = ["audit", "call_details", "general_titles", "history", "members", "pending"]
+
+_TITLE_MOST: Final = 70
+_FACTS_MOST: Final = 200
+_FOOTER_MOST: Final = 150
+_DIGEST: Final = re.compile(r"^[0-9a-f]{64}$")
+_LESS: Final = frozenset({"revision", "channel"})
+_KINDS: Final[Mapping[str, str]] = {
+    "call.proposed": "asked for, awaiting signature",
+    "call.pending": "let through",
+    "call.approved": "signed, more are needed",
+    "call.running": "started",
+    "call.validating": "ran, being checked",
+    "call.completed": "done",
+    "call.failed": "failed",
+    "call.timed_out": "timed out",
+    "call.cancelled": "cancelled",
+    "call.denied": "denied",
+    "call.expired": "expired",
+    "call.interrupted": "interrupted",
+    "call.attempt": "started again",
+    "call.late_result": "a late result was refused",
+    "call.undone": "undone",
+    "refused": "refused",
+}
+
+
+def history(
+    page: Page,
+    *,
+    narrowed_words: str,
+    now: datetime,
+    timezone: str,
+    newer: str | None = None,
+    older: str | None = None,
+    titles: Mapping[str, str] | None = None,
+) -> Shown:
+    """A page of calls, newest first. `newer` and `older` are the data of paging buttons, None at an end.
+
+    `titles` by tool stand in for the calls' own (`general_titles`, for chats that are not private).
+    """
+    top = f"📜 <b>History</b> · <i>{brief(narrowed_words, 200)}</i>"
+    zone = zone_of(timezone)
+    rows = [_row(row, titles, local(row.created_at, now=now, zone=zone)) for row in page.rows]
+    if not rows:
+        return Shown(html=lines(top, "No calls here."), buttons=_paging(newer, older))
+    example = page.rows[0].short_id
+    bottom = f"Times in {brief(zone.key, 40)}. <code>/call {example}</code> shows one call in full."
+    return Shown(html=_fitted(top, rows, bottom), buttons=_paging(newer, older))
+
+
+def _row(row: HistoryRow, titles: Mapping[str, str] | None, at: str) -> str:
+    decided = f" → {brief(row.decided_by, NAME_MOST)}" if row.decided_by else ""
+    return (
+        f"{SIGNS[row.status]} <code>#{row.short_id}</code> {_title(row, titles)} "
+        f"{WORDS[row.status]} — <i>{brief(row.requester_name, NAME_MOST)}{decided}</i>, {at}"
+    )
+
+
+def _title(row: HistoryRow, titles: Mapping[str, str] | None) -> str:
+    return f"<b>{brief((titles or {}).get(row.tool, row.title), _TITLE_MOST)}</b>"
+
+
+def general_titles(registry: ToolRegistry) -> Mapping[str, str]:
+    """What stands in a group's list for calls whose own titles may hold what only one person may see."""
+    return {tool.name: tool.title for tool in registry if tool.sensitive}
+
+
+def _paging(newer: str | None, older: str | None) -> tuple[tuple[Button, ...], ...]:
+    row = []
+    if newer is not None:
+        row.append(Button(text="‹ Newer", data=newer))  # noqa: RUF001 - an arrow
+    if older is not None:
+        row.append(Button(text="Older ›", data=older))  # noqa: RUF001 - an arrow
+    return (tuple(row),) if row else ()
+
+
+def pending(
+    rows: Sequence[HistoryRow],
+    *,
+    show: Sequence[str],
+    more: bool,
+    now: datetime,
+    titles: Mapping[str, str] | None = None,
+) -> Shown:
+    """What waits for this person's signature, oldest first; `show` are the data of the buttons that bring
+    each card here. `more`: there are others after these. `titles` as in `history`."""
+    if not rows:
+        return Shown(html="✅ Nothing waits for your signature.")
+    count = f"{len(rows)} or more wait" if more else "1 waits" if len(rows) == 1 else f"{len(rows)} wait"
+    told = [
+        f"🟡 <code>#{row.short_id}</code> {_title(row, titles)} — "
+        f"<i>{brief(row.requester_name, NAME_MOST)}</i>, {moment(row.created_at, now=now)}"
+        for row in rows
+    ]
+    buttons = [
+        Button(text=f"🔍 Show #{row.short_id}", data=data) for row, data in zip(rows, show, strict=True)
+    ]
+    return Shown(
+        html=_fitted(f"📋 <b>{count} for your signature</b>", told, "<i>Tap one to see its card.</i>"),
+        buttons=tuple(tuple(buttons[at : at + 2]) for at in range(0, len(buttons), 2)),
+    )
+
+
+def members(people: Iterable[Membership]) -> Shown:
+    """Who is here and what they may do."""
+    told = [f"{person(one.name)} · {one.role.value}" for one in people]
+    count = "1 member" if len(told) == 1 else f"{len(told)} members"
+    return Shown(
+        html=_fitted(f"👥 <b>{count}</b>", told, "<code>/invite approver</code> brings somebody in.")
+    )
+
+
+def audit(call: ToolCall, events: Sequence[AuditEvent], *, names: Mapping[str, str]) -> Shown:
+    """What happened to a call, oldest first, as the audit chain holds it. `names`: people's, by their ids."""
+    top = f"🧾 <b>Audit</b> · <code>#{call.short_id}</code>"
+    if not events:
+        return Shown(html=lines(top, "There are no events of this call."))
+    last = events[-1]
+    bottom = (
+        f"<i>Event {last.seq} has the hash {brief(last.hash[:16], 32)}…; "
+        "countersign audit verify checks the chain.</i>"
+    )
+    return Shown(html=_fitted(top, [_event(event, names) for event in events], bottom))
+
+
+def _event(event: AuditEvent, names: Mapping[str, str]) -> str:
+    facts = _facts(event.content)
+    name = names.get(event.actor, event.actor)
+    words = _KINDS.get(event.kind, event.kind)
+    return f"{event.seq}. {stamp(event.at)} <b>{brief(words, 60)}</b> by <i>{brief(name, NAME_MOST)}</i>" + (
+        f"\n    <code>{brief(facts, _FACTS_MOST)}</code>" if facts else ""
+    )
+
+
+def _facts(content: str) -> str:
+    """The facts of an event on one line; its raw content where that is not what it should be."""
+    try:
+        read = json.loads(content)
+    except ValueError:
+        return content
+    if not isinstance(read, dict):
+        return content
+    told = {name: value for name, value in read.items() if name not in _LESS and value is not None}
+    return ", ".join(f"{name}: {_DIGEST.sub(_short_digest, str(value))}" for name, value in told.items())
+
+
+def _short_digest(found: re.Match[str]) -> str:
+    return f"{found[0][:12]}…"
+
+
+def _fitted(top: str, rows: Sequence[str], bottom: str) -> str:
+    """The rows that there is room for, and how many there are besides."""
+    left = MESSAGE_MOST - _FOOTER_MOST - parsed_units(top) - parsed_units(bottom)
+    kept: list[str] = []
+    for row in rows:
+        left -= parsed_units(row) + 1
+        if left < 0:
+            break
+        kept.append(row)
+    more = f"… and {len(rows) - len(kept)} more" if len(kept) < len(rows) else ""
+    return parts.lines(top, *kept, more, bottom)

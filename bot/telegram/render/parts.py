@@ -1,0 +1,252 @@
+"""The lines that cards are made of. Whatever is untrusted stands inside an element and on one line."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from bot.telegram.render.arguments import hidden_fields
+from bot.telegram.render.safe import brief, cut_lines, shorten, visible
+from bot.telegram.render.times import moment, span
+from core.digest import Json
+from core.ids import short_id
+from core.lifecycle import Status
+from core.model import Approval, CallView, PolicyDecision, Vote
+from core.redaction import Redactor
+from core.registry import ToolRegistry
+from core.tool import Effect, Tool
+
+TITLE_MOST: Final = 300
+NAME_MOST: Final = 48
+REASON_MOST: Final = 300
+TEXT_MOST: Final = 1500
+_FOLDED: Final = 350
+_PEOPLE: Final = 5
+_SECRETS: Final = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What a card is made from: the call as committed, its tool if it is still known, where it is shown."""
+
+    view: CallView
+    tool: Tool | None
+    now: datetime
+    registry: ToolRegistry
+    private: bool
+    progress: tuple[float, str] | None = None
+
+    @property
+    def hidden(self) -> frozenset[str]:
+        """The fields that must not be shown here."""
+        return hidden_fields(self.view.call, self.tool, private=self.private)
+
+    @property
+    def hides(self) -> bool:
+        """Whether any value of this call must not be shown here."""
+        return any(True for _ in secret_values(self.view.call.arguments, self.hidden))
+
+    def clean(self, text: str) -> str:
+        """The text without the values that must not be shown here."""
+        secrets = secret_values(self.view.call.arguments, self.hidden)
+        known = list(dict.fromkeys(secrets))[:_SECRETS]
+        return Redactor(known).clean(text) if known else text
+
+
+def head(scene: Scene, emoji: str, words: str, *, rest: str = "", after: str = "") -> str:
+    """The first line: the state in a sign and in words, and the short id."""
+    return f"{emoji} <b>{words}</b>{rest} · <code>#{scene.view.call.short_id}</code>{after}"
+
+
+def title(scene: Scene, *, struck: bool = False) -> str:
+    """What will happen, or did. Where a value must not be seen here, only what the tool does in general."""
+    tag = "s" if struck else "b"
+    return f"<{tag}>{brief(plain_title(scene), TITLE_MOST)}</{tag}>"
+
+
+def plain_title(scene: Scene) -> str:
+    """The title as text, neither escaped nor cut."""
+    call = scene.view.call
+    if not scene.hides:
+        return call.title
+    general = call.tool if scene.tool is None else scene.tool.title
+    return f"Undo: {general}" if call.undo_of else general
+
+
+def kind(scene: Scene) -> str:
+    """Which tool, how risky, and whether there is a way back."""
+    call = scene.view.call
+    return (
+        f"Tool <code>{brief(call.tool, NAME_MOST)}</code> · risk <b>{call.risk.value}</b> · "
+        f"{_way_back(scene)}"
+    )
+
+
+def _way_back(scene: Scene) -> str:
+    tool = scene.tool
+    if tool is not None and tool.effects == {Effect.READS}:
+        return "only reads"
+    if tool is None or tool.undo is None or scene.view.call.undo_of is not None:
+        return "can be undone: no"
+    return f"can be undone: yes, for {span(tool.undo.within_s)}"
+
+
+def linked(scene: Scene) -> str:
+    """The call that this one takes back or repeats; "" where there is none."""
+    call = scene.view.call
+    if call.undo_of is not None:
+        return f"Takes back <code>#{short_id(call.undo_of)}</code>"
+    return f"Asked again after <code>#{short_id(call.retry_of)}</code>" if call.retry_of else ""
+
+
+def person(name: str) -> str:
+    """A person's name, which they chose themselves."""
+    return f"<b>{brief(name, NAME_MOST)}</b>"
+
+
+def asked_by(scene: Scene) -> str:
+    """Who asked."""
+    return f"Asked by {person(scene.view.call.requester_name)}"
+
+
+def votes(view: CallView, vote: Vote) -> list[Approval]:
+    """The votes of this kind on what is asked today; earlier revisions' are void."""
+    return [a for a in view.approvals if a.vote is vote and a.revision == view.call.revision]
+
+
+def approved_by(scene: Scene) -> str:
+    """Who let it pass and when: people, or policy."""
+    view = scene.view
+    given = votes(view, Vote.APPROVED)
+    if not given:
+        allowed = view.call.verdict.decision is PolicyDecision.ALLOW
+        return "Allowed by policy, nobody had to sign" if allowed else ""
+    names = [f"{person(a.person_name)}, {moment(a.at, now=scene.now)}{said(a)}" for a in given[:_PEOPLE]]
+    more = f" and {len(given) - _PEOPLE} more" if len(given) > _PEOPLE else ""
+    return f"Approved by {'; '.join(names)}{more}"
+
+
+def said(approval: Approval) -> str:
+    """What came with a vote, on the same line."""
+    return f": <i>“{brief(approval.comment, 150)}”</i>" if approval.comment else ""
+
+
+def quoted(text: str, *, most: int = TEXT_MOST, whole: str = "") -> str:
+    """Untrusted text of several lines as a quotation, folded where it is long. Where it is cut, `whole` says
+    where to find the rest."""
+    shown = cut_lines(text, most)
+    full = cut_lines(text, most * 1000) if len(text) < most * 2 else ""
+    folded = " expandable" if len(shown) > _FOLDED or shown.count("\n") > 8 else ""
+    rest = f"\n{whole}" if whole and shown != full else ""
+    return f"<blockquote{folded}>{html.escape(shown)}</blockquote>{rest}"
+
+
+def whole_at(scene: Scene) -> str:
+    """Where all of it can be read."""
+    return f"… (whole: <code>/call {scene.view.call.short_id}</code>)"
+
+
+def result(scene: Scene, *, most: int = TEXT_MOST, whole: str | None = None) -> str:
+    """What the tool gave back; "" for nothing. A private result is not shown in a group. `whole` says where
+    the rest is, where it is cut."""
+    outcome = scene.view.outcome
+    if outcome is None or not outcome.formatted.strip():
+        return ""
+    if scene.tool is not None and scene.tool.private and not scene.private:
+        return (
+            "The result is private. To read it, send me "
+            f"<code>/call {scene.view.call.short_id}</code> in our private chat."
+        )
+    return quoted(
+        scene.clean(outcome.formatted), most=most, whole=whole_at(scene) if whole is None else whole
+    )
+
+
+def error(scene: Scene, fallback: str = "It did not say why.") -> str:
+    """Why it ended as it did, in the tool's or the engine's words."""
+    outcome = scene.view.outcome
+    told = (outcome.error if outcome else "") or scene.view.call.note or fallback
+    return quoted(scene.clean(told), whole=whole_at(scene))
+
+
+def bar(scene: Scene) -> str:
+    """How far it is, as a bar of ten, and what is being done; "" where it does not tell."""
+    if scene.progress is None:
+        return ""
+    fraction, text = scene.progress
+    part = min(1.0, max(0.0, fraction)) if fraction == fraction else 0.0  # noqa: PLR0124 - not a number
+    full = int(part * 10)
+    doing = f" · <i>{brief(scene.clean(text), 120)}</i>" if text.strip() else ""
+    return f"{'▰' * full}{'▱' * (10 - full)} {int(part * 100)} %{doing}"
+
+
+def lines(*parts: str) -> str:
+    """The parts that say something, a line each."""
+    return "\n".join(part for part in parts if part)
+
+
+def dotted(*parts: str) -> str:
+    """The parts that say something, on one line."""
+    return " · ".join(part for part in parts if part)
+
+
+def secret_values(values: Mapping[str, Json], hidden: Iterable[str]) -> Iterable[str]:
+    """The texts of the values of these fields, at any depth."""
+    names = frozenset(hidden)
+    if not names:
+        return
+    for name, value in values.items():
+        if name in names:
+            yield from _leaves(value)
+        elif isinstance(value, Mapping):
+            yield from secret_values(value, names)
+        elif isinstance(value, list | tuple):
+            for item in value:
+                yield from secret_values({"": item}, names)
+
+
+def _leaves(value: Json) -> Iterable[str]:
+    if isinstance(value, Mapping):
+        for item in value.values():
+            yield from _leaves(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _leaves(item)
+    elif value is not None and str(value).strip():
+        yield str(value)
+
+
+def one_line(text: str, most: int) -> str:
+    """`brief` of a text for places that show plain text only, unescaped."""
+    return shorten(visible(text), most)
+
+
+SIGNS: Final[Mapping[Status, str]] = {
+    Status.PROPOSED: "🟡",
+    Status.PENDING: "🟠",
+    Status.RUNNING: "🔵",
+    Status.VALIDATING: "🔵",
+    Status.COMPLETED: "🟢",
+    Status.FAILED: "🔴",
+    Status.TIMED_OUT: "🔴",
+    Status.CANCELLED: "⚪",
+    Status.DENIED: "⛔",
+    Status.EXPIRED: "⚪",
+    Status.INTERRUPTED: "⚠️",
+}
+WORDS: Final[Mapping[Status, str]] = {
+    Status.PROPOSED: "awaiting signature",
+    Status.PENDING: "approved, waiting to run",
+    Status.RUNNING: "running",
+    Status.VALIDATING: "checking the result",
+    Status.COMPLETED: "done",
+    Status.FAILED: "failed",
+    Status.TIMED_OUT: "timed out",
+    Status.CANCELLED: "cancelled",
+    Status.DENIED: "denied",
+    Status.EXPIRED: "expired",
+    Status.INTERRUPTED: "interrupted",
+}

@@ -1,0 +1,270 @@
+"""What the bot says when it is not showing a call: short, plain, friendly; what happened, whether anything
+was changed, what next. Names, titles and whatever else people wrote come in raw and are made safe here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape as escape_only
+from typing import Final
+
+from bot.telegram.buttons import Page, PageButton
+from bot.telegram.render.message import Button, Shown
+from bot.telegram.render.parts import NAME_MOST, lines, person
+from bot.telegram.render.questions import (
+    candidate_words,
+    chosen,
+    did_you_mean,
+    left,
+    no_such_call,
+    nothing_to_leave,
+    only_text,
+    question,
+    refusal,
+    unknown,
+    which_call,
+)
+from bot.telegram.render.safe import brief
+from core.model import Person, Role, Tenant, ToolCall
+from core.registry import ToolRegistry
+from core.tool import Tool
+
+__all__ = [
+    "CURRENCIES",
+    "EXAMPLES",
+    "ZONES",
+    "admins_only",
+    "audit_head",
+    "candidate_words",
+    "chosen",
+    "did_you_mean",
+    "hello_group",
+    "help",
+    "invited",
+    "left",
+    "moved_below",
+    "no_access",
+    "no_such_call",
+    "nothing_to_leave",
+    "only_text",
+    "question",
+    "refusal",
+    "settings",
+    "start",
+    "tools",
+    "unknown",
+    "went_wrong",
+    "which_call",
+    "which_role",
+    "whoami",
+    "withdrawn",
+]
+
+EXAMPLES: Final = (
+    "create task: review the budget",
+    "expense 12.50 EUR team lunch",
+    "expense 900 EUR new desk",
+)
+"""What the buttons of /start say for a person, by number."""
+
+ZONES: Final = (
+    "Europe/London",
+    "Europe/Berlin",
+    "America/New_York",
+    "America/Los_Angeles",
+    "Asia/Kolkata",
+    "UTC",
+)
+CURRENCIES: Final = ("EUR", "USD", "GBP", "CHF", "INR", "JPY")
+
+_EXAMPLE_TOOLS: Final = ("create_task", "create_expense", "create_expense")
+_TOOLS_MOST: Final = 40
+_PER_ROW: Final = 3
+_MAY: Final[Mapping[Role, str]] = {
+    Role.MEMBER: "ask for things",
+    Role.APPROVER: "ask for things and sign what others ask for",
+    Role.ADMIN: "ask for things, sign them, see everybody's history, and bring people in",
+}
+_ABOUT: Final[Mapping[Role, Sequence[str]]] = {
+    Role.MEMBER: (
+        "/tools — everything I can do",
+        "/pending — what waits for your signature",
+        "/history — what was done; <code>/history failed 7d</code> narrows it",
+        "<code>/call A7F3Q2</code> — one call in full",
+        "/cancel — leave a question; <code>/cancel A7F3Q2</code> withdraws a call",
+        "/whoami and /settings — your role, time zone, currency, replies",
+    ),
+    Role.ADMIN: (
+        "/members — who is here; <code>/invite approver</code> brings somebody in",
+        "<code>/audit A7F3Q2</code> — the audit trail of a call; /audit — the head of the chain",
+    ),
+}
+
+
+def start(*, name: str, role: Role, registry: ToolRegistry) -> Shown:
+    """/start for a member: what this is, in three lines, and examples to tap."""
+    buttons = [
+        (Button(text=example, data=PageButton(Page.SAY, str(number)).encode()),)
+        for number, (example, tool) in enumerate(zip(EXAMPLES, _EXAMPLE_TOOLS, strict=True))
+        if registry.find(tool) is not None
+    ]
+    return Shown(
+        html=lines(
+            f"👋 Hello {person(name)}! Write what you need in plain words, and I do it.",
+            "Harmless things I do at once. For anything risky I ask first: "
+            "<b>nothing risky runs without somebody's tap</b>.",
+            f"You are <b>{role.value}</b> here: you can {_MAY[role]}. /help tells more.",
+            "Try one:" if buttons else "",
+        ),
+        buttons=tuple(buttons),
+    )
+
+
+def help(role: Role) -> Shown:  # noqa: A001 - callers read it as texts.help
+    """/help: how to ask, and the commands that this role has."""
+    told = [line for least, told in _ABOUT.items() if role.includes(least) for line in told]
+    return Shown(
+        html=lines(
+            "<b>How to ask</b>",
+            f"In plain words: <i>{escape_only(EXAMPLES[0])}</i>",
+            "By command: <i>/expense 12.50 EUR team lunch</i>",
+            'Exactly: <i>create_expense amount=12.50 currency=EUR description="team lunch"</i>',
+            "",
+            "If it is risky, a card shows exactly what would run. Whoever may sign it taps Approve or Deny; "
+            "until then nothing happens. Many things can be taken back with Undo for a while.",
+        )
+        + "\n\n<b>Commands</b>\n"
+        + "\n".join(told)
+    )
+
+
+def tools(registry: ToolRegistry) -> Shown:
+    """/tools: everything that can be done, with how to ask for it."""
+    known = list(registry)
+    told = [_tool_line(tool) for tool in known[:_TOOLS_MOST]]
+    more = f"… and {len(known) - _TOOLS_MOST} more" if len(known) > _TOOLS_MOST else ""
+    return Shown(html=lines("🧰 <b>What I can do</b>", *told, more) if known else "I have no tools yet.")
+
+
+def _tool_line(tool: Tool) -> str:
+    command = f"/{tool.command}" if tool.command else f"<code>{brief(tool.name, NAME_MOST)}</code>"
+    asks = "" if tool.risk.rank == 0 else f" · risk {tool.risk.value}"
+    return f"{command} — {brief(tool.title, 60)}{asks}"
+
+
+def whoami(who: Person, role: Role, tenant: Tenant, *, user_id: int) -> Shown:
+    """/whoami: who the bot takes this person for."""
+    return Shown(
+        html=lines(
+            f"You are {person(who.name)}, <b>{role.value}</b> in {person(tenant.name)}.",
+            f"You can {_MAY[role]}.",
+            f"Time zone {brief(who.timezone or tenant.timezone, 40)} · "
+            f"currency {brief(who.currency or tenant.currency, 10)} · your id <code>{user_id}</code>",
+        )
+    )
+
+
+def settings(who: Person, tenant: Tenant) -> Shown:
+    """/settings: what is set, and a tap for each choice."""
+    zone, currency = who.timezone or tenant.timezone, who.currency or tenant.currency
+    replies = "on" if who.end_replies else "off"
+    zones = [_choice("tz", name, name.rpartition("/")[2].replace("_", " "), chosen=zone) for name in ZONES]
+    currencies = [_choice("cur", code, code, chosen=currency) for code in CURRENCIES]
+    other = "off" if who.end_replies else "on"
+    return Shown(
+        html=lines(
+            "⚙️ <b>Settings</b>",
+            f"Time zone: <b>{brief(zone, 40)}</b>",
+            f"Currency: <b>{brief(currency, 10)}</b>, for amounts without one",
+            f"Replies: <b>{replies}</b>, when a call of yours is denied or ends late",
+        ),
+        buttons=(
+            *_rows(zones),
+            *_rows(currencies),
+            (_choice("replies", other, f"Turn replies {other}", chosen=""),),
+        ),
+    )
+
+
+def _choice(name: str, value: str, label: str, *, chosen: str) -> Button:
+    mark = "✓ " if value == chosen else ""
+    return Button(text=mark + label, data=PageButton(Page.SETTING, f"{name}={value}").encode())
+
+
+def _rows(buttons: Sequence[Button]) -> list[tuple[Button, ...]]:
+    return [tuple(buttons[at : at + _PER_ROW]) for at in range(0, len(buttons), _PER_ROW)]
+
+
+def withdrawn(call: ToolCall) -> Shown:
+    """A call was withdrawn by /cancel."""
+    return Shown(html=f"✖️ <code>#{call.short_id}</code> is withdrawn. Nothing was changed.")
+
+
+def no_access(user_id: int) -> Shown:
+    """For somebody who is no member."""
+    return Shown(
+        html=f"You have no access yet. Your id: <code>{user_id}</code>. Ask an admin for an invite link.",
+        buttons=((Button(text="📋 Copy my id", copy=str(user_id)),),),
+    )
+
+
+def hello_group(username: str) -> Shown:
+    """What the bot says when it is added to a group."""
+    name = brief(username, NAME_MOST)
+    return Shown(
+        html=lines(
+            "👋 Hello! I do what you ask, and for anything risky I ask back first.",
+            f"Here I answer commands, replies to me, and <code>@{name}</code>. /help tells how.",
+            "Please write to me in private once, too: some things I send only there.",
+        )
+    )
+
+
+def invited(*, role: Role, link: str, code: str, days: int) -> Shown:
+    """An invite, to be passed on."""
+    return Shown(
+        html=lines(
+            f"🎟 An invite for one <b>{role.value}</b>, good once, for {days} days:",
+            f"{brief(link, 300)}",
+            f"Or they send me <code>/start {brief(code, 64)}</code>.",
+            "Whoever has it can use it, so give it to one person only.",
+        ),
+        buttons=((Button(text="📋 Copy the link", copy=link),),),
+    )
+
+
+def which_role() -> Shown:
+    """/invite with a word that is no role."""
+    return Shown(
+        html="No invite was made. Say for whom: <code>/invite member</code>, <code>/invite approver</code> "
+        "or <code>/invite admin</code>."
+    )
+
+
+def admins_only() -> Shown:
+    """A command that only admins have."""
+    return Shown(html="Only admins can do that here. Nothing was changed. /whoami shows your role.")
+
+
+def moved_below(call: ToolCall) -> Shown:
+    """A card that was brought again further down."""
+    return Shown(html=f"<code>#{call.short_id}</code> is shown further down now.")
+
+
+def audit_head(*, seq: int, digest: str) -> Shown:
+    """The head of the audit chain, to be kept outside of the bot's own storage."""
+    return Shown(
+        html=lines(
+            f"🧾 <b>Audit chain</b>: {seq:,} events, the last one's hash is",
+            f"<code>{brief(digest, 80)}</code>",
+            "Keep this message: <code>countersign audit verify --head</code> compares with it, "
+            "so that nobody can rewrite history unseen.",
+        )
+    )
+
+
+def went_wrong(reference: str) -> Shown:
+    """A mistake of ours."""
+    return Shown(
+        html="😕 Something went wrong on my side, and I do not know how far I got. "
+        f"Please look at /history before you try again (ref <code>{brief(reference, 20)}</code>)."
+    )

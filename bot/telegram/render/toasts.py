@@ -1,0 +1,92 @@
+"""The short answers to taps: at most 200 characters of plain text, an alert where the tap did not count."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.errors import Refusal
+from core.lifecycle import Status, in_words
+from core.model import Approval, ToolCall, Vote
+
+
+@dataclass(frozen=True, slots=True)
+class Toast:
+    """`alert` opens a window that must be closed; else it passes by."""
+
+    text: str
+    alert: bool = False
+
+
+def voted(call: ToolCall, vote: Vote) -> Toast:
+    """The vote counted."""
+    if vote is Vote.DENIED:
+        return Toast("Denied. Nothing was changed.")
+    if call.status is Status.PROPOSED:
+        return Toast("Your signature counts. More are needed.")
+    return Toast("Approved. It runs now.")
+
+
+def voted_before(call: ToolCall, approval: Approval) -> Toast:
+    """The same vote again."""
+    return Toast(
+        f"You {approval.vote} this at {approval.at:%H:%M} UTC already. "
+        f"Call #{call.short_id} {in_words(call.status)}.",
+        alert=True,
+    )
+
+
+def withdrawn() -> Toast:
+    """A call was withdrawn."""
+    return Toast("Withdrawn. Nothing was changed.")
+
+
+def undoing() -> Toast:
+    """An undo was proposed."""
+    return Toast("Undo is on its way.")
+
+
+def asked_again() -> Toast:
+    """A new call was proposed."""
+    return Toast("Asked again, as a new call.")
+
+
+def there_already(call: ToolCall) -> Toast:
+    """What was asked for was asked for before."""
+    return Toast(f"That was done before: call #{call.short_id} {in_words(call.status)}.", alert=True)
+
+
+def marked(call: ToolCall, *, again: bool) -> Toast:
+    """An interrupted call was settled."""
+    if again:
+        return Toast("Marked as not done, and asked again as a new call.")
+    return Toast("Marked as done." if call.status is Status.COMPLETED else "Marked as not done.")
+
+
+def refusal(refused: Refusal) -> Toast:
+    """A tap that did not count, and why."""
+    return Toast(refused.message, alert=True)
+
+
+def still_deciding() -> Toast:
+    """The database is held up."""
+    return Toast("Still deciding: the database is busy. The card will show what came of it.", alert=True)
+
+
+def unknown_button() -> Toast:
+    """Forged, mutated or of another version."""
+    return Toast("I do not know this button. Nothing was changed.", alert=True)
+
+
+def done() -> Toast:
+    """Something small was done."""
+    return Toast("Done.")
+
+
+def saved(what: str) -> Toast:
+    """A setting was saved."""
+    return Toast(f"Saved: {what}.")
+
+
+def too_old() -> Toast:
+    """A list or question whose state is gone."""
+    return Toast("This is from an older question. Nothing was changed; please ask again.", alert=True)

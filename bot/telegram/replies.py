@@ -1,0 +1,29 @@
+"""Putting a reply into the outbox, in the transaction of what it tells."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from bot.telegram.outgoing import SHOW, Outgoing
+from bot.telegram.render.message import Shown
+from core.ids import TenantId
+from core.ports import Records
+
+
+def reply(
+    records: Records,
+    tenant: TenantId,
+    chat: int,
+    shown: Shown,
+    *,
+    now: datetime,
+    thread: int | None = None,
+    reply_to: int | None = None,
+    edit: int | None = None,
+    ask: str | None = None,
+) -> None:
+    """Queues one message to a chat. `edit` replaces that message; `ask` opens the reply field."""
+    outgoing = Outgoing(shown=shown, thread=thread, reply_to=reply_to, edit=edit, ask=ask)
+    records.outbox.message(
+        tenant_id=tenant, account_id=None, chat=chat, kind=SHOW, payload=outgoing.payload(), now=now
+    )

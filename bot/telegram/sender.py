@@ -1,0 +1,161 @@
+"""One message to Telegram, and what its answer means for us."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from telegram import Bot, LinkPreviewOptions, Message, ReplyParameters
+from telegram.constants import ParseMode
+from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter, TelegramError
+
+from bot.telegram.outgoing import Outgoing, keyboard, markup, sent_anew
+from bot.telegram.render.message import Document, Shown
+
+NO_PREVIEW: Final = LinkPreviewOptions(is_disabled=True)
+_TAG: Final = re.compile(r"<[^>]*>")
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The message is there (or was as it should be already)."""
+
+    message_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Not now: try again after so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The chat has a new id."""
+
+    chat: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """It can never arrive: the chat is closed to us. `blocked`: by the person."""
+
+    reason: str
+    blocked: bool
+
+
+Answer = Delivered | Later | Moved | Gone
+
+
+class Sender:
+    """Sends and edits. `retry_s` is the wait after an answer that says nothing of when to try again."""
+
+    def __init__(self, bot: Bot, *, retry_s: float = 1.0) -> None:
+        self._bot = bot
+        self._retry_s = retry_s
+
+    async def put(self, chat: int, outgoing: Outgoing) -> Answer:
+        """Sends a message, or replaces the one it names; sends it anew where that one is gone."""
+        try:
+            return await self._tried(lambda: self._put(chat, outgoing))
+        except BadRequest as error:
+            if outgoing.edit is not None and _cannot_edit(error):
+                return await self.put(chat, sent_anew(outgoing))
+            if "not modified" in error.message.lower() and outgoing.edit is not None:
+                return Delivered(outgoing.edit)
+            return await self._plainly(chat, outgoing, error)
+
+    async def document(
+        self, chat: int, document: Document, *, thread: int | None, reply_to: int | None
+    ) -> Answer:
+        """Sends a file."""
+        try:
+            return await self._tried(
+                lambda: self._bot.send_document(
+                    chat,
+                    document.content.encode(),
+                    filename=document.name,
+                    caption=document.caption_html,
+                    parse_mode=ParseMode.HTML,
+                    message_thread_id=thread,
+                    reply_parameters=_reply(reply_to),
+                )
+            )
+        except BadRequest as error:
+            return Gone(error.message, blocked=False)
+
+    async def _put(self, chat: int, outgoing: Outgoing) -> Message:
+        shown = outgoing.shown
+        if outgoing.edit is None:
+            return await self._bot.send_message(
+                chat,
+                shown.html,
+                parse_mode=ParseMode.HTML,
+                link_preview_options=NO_PREVIEW,
+                message_thread_id=outgoing.thread,
+                reply_parameters=_reply(outgoing.reply_to),
+                reply_markup=markup(outgoing),
+            )
+        edited = await self._bot.edit_message_text(
+            shown.html,
+            chat_id=chat,
+            message_id=outgoing.edit,
+            parse_mode=ParseMode.HTML,
+            link_preview_options=NO_PREVIEW,
+            reply_markup=keyboard(shown),
+        )
+        if not isinstance(edited, Message):
+            raise BadRequest("message to edit not found")
+        return edited
+
+    async def _plainly(self, chat: int, outgoing: Outgoing, error: BadRequest) -> Answer:
+        """A message whose formatting Telegram refuses is sent without it: better plain than never."""
+        if "parse entities" not in error.message.lower():
+            return _gone(error)
+        shown = outgoing.shown
+        text = html.unescape(_TAG.sub("", shown.html))
+        plain = Outgoing(
+            shown=Shown(html=html.escape(text, quote=False), buttons=shown.buttons),
+            thread=outgoing.thread,
+            reply_to=outgoing.reply_to,
+            edit=outgoing.edit,
+        )
+        try:
+            return await self._tried(lambda: self._put(chat, plain))
+        except BadRequest as again:
+            return _gone(again)
+
+    async def _tried(self, send: Callable[[], Awaitable[Message]]) -> Answer:
+        try:
+            return Delivered((await send()).message_id)
+        except RetryAfter as error:
+            after = error.retry_after
+            return Later(float(after if isinstance(after, int | float) else after.total_seconds()))
+        except ChatMigrated as error:
+            return Moved(error.new_chat_id)
+        except Forbidden as error:
+            return Gone(error.message, blocked=True)
+        except BadRequest:
+            raise
+        except TelegramError:
+            # A time-out may hide a delivery. A card shown twice is still one call; one never shown hangs.
+            return Later(self._retry_s)
+
+
+def _gone(error: BadRequest) -> Gone:
+    return Gone(error.message, blocked="chat not found" in error.message.lower())
+
+
+def _cannot_edit(error: BadRequest) -> bool:
+    text = error.message.lower()
+    return "to edit not found" in text or "can't be edited" in text
+
+
+def _reply(message_id: int | None) -> ReplyParameters | None:
+    if message_id is None:
+        return None
+    return ReplyParameters(message_id, allow_sending_without_reply=True)

@@ -1,0 +1,1 @@
+"""What runs by itself: the executor, the clockwork, the audit mirror."""

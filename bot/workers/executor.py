@@ -1,0 +1,287 @@
+"""The executor: takes pending calls, has them run, writes what became of them. It knows no front door."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, TypeVar
+
+import structlog
+
+from bot.clock import SystemClock
+from core.engine import Env, Refused, Started, finish, recover, start
+from core.errors import CorruptRecord, StorageUnavailable
+from core.ids import CallId
+from core.lifecycle import Status
+from core.model import SYSTEM, Role
+from core.ports import Reader, Records, UnitOfWork
+from core.runner import ToolRunner
+from core.tool import RunResult, ToolContext
+from core.toolstore import ToolRecords, ToolStore
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+RENEW_EVERY_S: Final = 5.0
+RETRY_S: Final = 1.0
+REFUSED_FOR_S: Final = 60.0
+"""A call that was refused and still waits (its tenant is switched off) is not tried again before this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Requester:
+    name: str
+    roles: frozenset[Role]
+    timezone: str
+    currency: str
+
+
+class _Stop:
+    """Implements `core.tool.Cancellation`."""
+
+    requested = False
+
+
+class Executor:
+    """Runs calls with bounded concurrency. `worker` names this process in leases; `sole` says that no
+    other process works on this database, so that what others hold was left by the dead."""
+
+    def __init__(
+        self,
+        *,
+        uow: UnitOfWork,
+        reader: Reader,
+        runner: ToolRunner,
+        store: ToolStore,
+        env: Env,
+        clock: SystemClock,
+        worker: str,
+        sole: bool,
+        concurrency: int,
+        on_progress: Callable[[CallId], None] = lambda call: None,
+        boundary: Callable[[str], None] = lambda place: None,
+    ) -> None:
+        self._uow = uow
+        self._reader = reader
+        self._runner = runner
+        self._store = store
+        self._env = env
+        self._clock = clock
+        self._worker = worker
+        self._sole = sole
+        self._slots = asyncio.Semaphore(concurrency)
+        self._on_progress = on_progress
+        self._boundary = boundary
+        self._wake = asyncio.Event()
+        self._running: dict[CallId, asyncio.Task[None]] = {}
+        self._refused: dict[CallId, float] = {}
+        self._progress: dict[CallId, tuple[float, str]] = {}
+
+    def wake(self, _key: int = 0) -> None:
+        """A call may be waiting."""
+        self._wake.set()
+
+    def progress_of(self, call_id: CallId) -> tuple[float, str] | None:
+        """The last progress that a running call reported."""
+        return self._progress.get(call_id)
+
+    @property
+    def running(self) -> int:
+        """How many calls this worker has in hand."""
+        return len(self._running)
+
+    async def run_executor_loop(self) -> None:
+        """Recovers what the dead left, then takes pending calls until cancelled."""
+        await self.recover(sole=self._sole)
+        while True:
+            self._wake.clear()
+            try:
+                await self._take_all()
+            except StorageUnavailable as error:
+                log.warning("the executor waits for the database", error=str(error))
+                await asyncio.sleep(RETRY_S)
+                continue
+            try:
+                await asyncio.wait_for(self._wake.wait(), REFUSED_FOR_S)
+            except TimeoutError:
+                continue
+
+    async def recover(self, *, sole: bool = False) -> None:
+        """Takes over what dead workers held: runs it again where that is safe, else asks a person."""
+        lapsed = await self._reader.read(
+            lambda records: records.attempts.lapsed(
+                self._clock.real(), alive=self._worker if sole else None, limit=1
+            )
+        )
+        if not lapsed:
+            return
+        now = self._clock.both()
+        restarted = await self._uow.run(
+            "recover",
+            lambda records: recover(records, worker=self._worker, sole=sole, now=now, env=self._env),
+        )
+        for started in restarted:
+            self._spawn(started.call.id, self._execute(started))
+
+    async def renew(self) -> None:
+        """Extends the leases of what this worker has in hand."""
+        if self._running:
+            until = self._clock.real() + self._env.limits.lease
+            await self._uow.run(
+                "renew", lambda records: records.attempts.renew(self._worker, lease_until=until)
+            )
+
+    async def drain(self, seconds: float) -> None:
+        """Waits for what is in hand, so long. What does not end is found by the next start."""
+        if self._running:
+            await asyncio.wait(list(self._running.values()), timeout=seconds)
+        for task in self._running.values():
+            task.cancel()
+
+    async def _take_all(self) -> None:
+        waiting = await self._reader.read(lambda records: records.calls.waiting(Status.PENDING, limit=200))
+        now = asyncio.get_running_loop().time()
+        for call_id in waiting:
+            if call_id in self._running or self._refused.get(call_id, 0.0) > now:
+                continue
+            self._spawn(call_id, self._take(call_id))
+
+    def _spawn(self, call_id: CallId, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._running[call_id] = task
+        task.add_done_callback(lambda _: self._running.pop(call_id, None))
+
+    async def _take(self, call_id: CallId) -> None:
+        async with self._slots:
+            now = self._clock.both()
+            try:
+                answer = await self._uow.run(
+                    "start",
+                    lambda records: start(
+                        records, by=SYSTEM, call_id=call_id, worker=self._worker, now=now, env=self._env
+                    ),
+                )
+            except CorruptRecord as corrupt:
+                await self._set_aside(corrupt)
+                return
+            except StorageUnavailable:
+                self._wake.set()
+                await asyncio.sleep(RETRY_S)
+                return
+            if isinstance(answer, Refused):
+                self._refused[call_id] = asyncio.get_running_loop().time() + REFUSED_FOR_S
+                log.info("a call was not started", call_id=call_id, code=answer.refusal.code.value)
+                return
+            self._refused.pop(call_id, None)
+            await self._execute(answer)
+
+    async def _execute(self, started: Started) -> None:
+        call = started.call
+        with structlog.contextvars.bound_contextvars(call_id=call.id, tool=call.tool):
+            requester = await self._reader.read(lambda records: _requester(records, started))
+            context = self._context(started, requester)
+            self._boundary("tool.before")
+            result = await self._runner.run(started, context)
+            self._boundary("tool.after")
+            self._progress.pop(call.id, None)
+            await self._write(started, result)
+
+    async def _write(self, started: Started, result: RunResult) -> None:
+        """Writes the result, however long the database takes: the tool has run and must not run again."""
+        while True:
+            now = self._clock.both()
+            try:
+                outcome = await self._uow.run(
+                    "finish",
+                    lambda records: finish(
+                        records,
+                        call_id=started.call.id,
+                        attempt=started.attempt.number,
+                        result=result,
+                        now=now,  # noqa: B023 - the unit is awaited within this turn of the loop
+                        env=self._env,
+                    ),
+                )
+            except StorageUnavailable as error:
+                log.error("a result waits for the database", error=str(error))
+                await asyncio.sleep(RETRY_S)
+                continue
+            status = outcome.status.value if outcome else result.status.value
+            log.info("a call ended", status=status, duration_ms=result.duration_ms, counted=bool(outcome))
+            return
+
+    def _context(self, started: Started, requester: _Requester) -> ToolContext:
+        call, now = started.call, self._clock.now()
+        tool = self._env.registry.find(call.tool)
+
+        async def progress(fraction: float, text: str) -> None:
+            self._progress[call.id] = (min(max(fraction, 0.0), 1.0), text)
+            self._on_progress(call.id)
+
+        return ToolContext(
+            call_id=call.id,
+            tenant_id=call.tenant_id,
+            account_id=call.account_id,
+            conversation_id=call.conversation_id,
+            channel=call.channel,
+            person_id=call.requester_id,
+            person_name=requester.name,
+            roles=requester.roles,
+            timezone=requester.timezone,
+            currency=requester.currency,
+            idempotency_key=call.id,
+            attempt=started.attempt.number,
+            now=now,
+            deadline=now + timedelta(seconds=tool.timeout_s if tool else 0),
+            progress=progress,
+            cancellation=_Stop(),
+            store=self._store,
+        )
+
+    async def _set_aside(self, corrupt: CorruptRecord) -> None:
+        log.error("a call cannot be read and was set aside", row=corrupt.row_id, column=corrupt.column)
+        now = self._clock.real()
+
+        def work(records: Records) -> None:
+            if records.calls.set_aside(corrupt, now=now):
+                records.audit.append(
+                    "record.corrupt",
+                    tenant_id=None,
+                    actor=SYSTEM.actor,
+                    content={"table": corrupt.table, "row": corrupt.row_id, "column": corrupt.column},
+                    now=now,
+                )
+
+        await self._uow.run("set_aside", work)
+
+
+def _requester(records: Records, started: Started) -> _Requester:
+    call = started.call
+    person = records.people.person(call.requester_id)
+    tenant = records.people.tenant(call.tenant_id)
+    role = records.people.role(call.tenant_id, call.requester_id)
+    return _Requester(
+        name=call.requester_name,
+        roles=frozenset() if role is None else frozenset({role}),
+        timezone=(person and person.timezone) or (tenant.timezone if tenant else "UTC"),
+        currency=tenant.currency if tenant else "EUR",
+    )
+
+
+class RecordsToolStore:
+    """Implements `core.toolstore.ToolStore` over the writer and the reader."""
+
+    def __init__(self, uow: UnitOfWork, reader: Reader) -> None:
+        self._uow = uow
+        self._reader = reader
+
+    async def write(self, work: Callable[[ToolRecords], T]) -> T:
+        """One durable transaction."""
+        return await self._uow.run("tool.write", work)
+
+    async def read(self, work: Callable[[ToolRecords], T]) -> T:
+        """One snapshot."""
+        return await self._reader.read(work)

@@ -1,0 +1,141 @@
+"""What must hold after every crash, read from outside: the database file, the mirror, the tools' ledgers."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from core.audit import check_chain
+from core.lifecycle import ENDS
+from storage.database import connect
+from storage.records.audit import event_from_row
+from storage.verify import verify
+from tests.crash.victim import LABELS, LEDGER
+from tests.e2e.ledger import effects
+
+COUNTED = frozenset({"stamp", "tick", "print_label"})
+"""Tools whose effects are in a ledger."""
+_ENDED = ", ".join(f"'{status.value}'" for status in ENDS)
+_UNDECIDED_OR_NOT_RUN = frozenset({"proposed", "pending", "denied", "expired", "cancelled"})
+_ONCE = frozenset(
+    f"call.{status}" for status in ("completed", "failed", "denied", "expired", "cancelled", "interrupted", "running")
+)
+
+
+class Seen:
+    """A victim's data folder, looked at from another process."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.database = data / "countersign.sqlite3"
+
+    def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        """What the committed database says."""
+        with closing(connect(self.database, read_only=True)) as connection:
+            return connection.execute(sql, values).fetchall()
+
+    def change(self, sql: str, *values: object) -> None:
+        """Changes the database behind the product's back, while it is down."""
+        with closing(connect(self.database)) as connection:
+            connection.execute(sql, values)
+
+    def number(self, sql: str, *values: object) -> int:
+        """The one number that a query gives."""
+        return int(self.rows(sql, *values)[0][0])
+
+    def effects(self) -> Counter[str]:
+        """How often each call had its effect, whatever the engine says."""
+        counted = effects(self.data / LEDGER)
+        labels = self.data / LABELS
+        if labels.exists():
+            counted += Counter(json.loads(line)["call_id"] for line in labels.read_text().splitlines())
+        return counted
+
+    def unsettled(self, waiting_updates: list[int]) -> list[str]:
+        """What is still under way: [] once everything that was asked of the product is done or interrupted.
+        `waiting_updates` were not confirmed at Telegram yet."""
+        aside = "id NOT IN (SELECT row_id FROM quarantine)"
+        known = {row[0] for row in self.rows("SELECT update_id FROM inbox WHERE done_at IS NOT NULL")}
+        open_calls = f"SELECT id, tool, status FROM tool_calls WHERE status IN ('pending', 'running', 'validating') AND {aside}"
+        return [
+            *(f"call {row}" for row in self.rows(open_calls)),
+            *(f"update {row}" for row in self.rows("SELECT update_id FROM inbox WHERE done_at IS NULL")),
+            *(f"message {row}" for row in self.rows("SELECT id, chat, kind, tries FROM outbox WHERE done_at IS NULL")),
+            *(f"update at Telegram {number}" for number in waiting_updates if number not in known),
+        ]
+
+    def wrongs(self) -> list[str]:
+        """Every promise that is broken. The product may run meanwhile, but must be settled."""
+        return [*self._effects(), *self._outcomes(), *self._history(), *self._cards(), *self._chain()]
+
+    def _effects(self) -> Iterator[str]:
+        counted = self.effects()
+        calls = self.rows(
+            "SELECT c.id, c.tool, c.status, c.undo_of, o.marked_by FROM tool_calls c "
+            "LEFT JOIN outcomes o ON o.call_id = c.id"
+        )
+        yield from (f"a foreign effect: {call_id}" for call_id in counted.keys() - {row[0] for row in calls})
+        for call_id, tool, status, _undo, marked_by in calls:
+            times = counted[call_id]
+            if times > 1:
+                yield f"{tool} {call_id} had its effect {times} times"
+            if tool not in COUNTED:
+                continue
+            if status in _UNDECIDED_OR_NOT_RUN and times:
+                yield f"{tool} {call_id} is {status} and had its effect"
+            if status == "completed" and marked_by is None and not times:
+                yield f"{tool} {call_id} is completed and had no effect"
+            if status == "failed" and marked_by is None:
+                yield f"{tool} {call_id} failed, which it never does"
+        for table in ("tasks", "expenses"):
+            query = f"SELECT call_id, count(*) FROM {table} GROUP BY call_id HAVING count(*) > 1"
+            yield from (f"{table}: {row}" for row in self.rows(query))
+
+    def _outcomes(self) -> Iterator[str]:
+        doubled = "SELECT call_id, count(*) FROM outcomes GROUP BY call_id HAVING count(*) > 1"
+        yield from (f"several outcomes: {row}" for row in self.rows(doubled))
+        without = f"SELECT id, status FROM tool_calls WHERE status IN ({_ENDED}) AND id NOT IN (SELECT call_id FROM outcomes)"
+        yield from (f"ended without an outcome: {row}" for row in self.rows(without))
+        early = (
+            f"SELECT id, status FROM tool_calls WHERE status NOT IN ({_ENDED}) AND id IN (SELECT call_id FROM outcomes)"
+        )
+        yield from (f"an outcome before the end: {row}" for row in self.rows(early))
+        live = (
+            "SELECT call_id, number FROM attempts a WHERE ended_at IS NULL AND NOT EXISTS "
+            "(SELECT 1 FROM tool_calls WHERE id = call_id AND status IN ('running', 'validating'))"
+        )
+        yield from (f"an attempt that never ended: {row}" for row in self.rows(live))
+
+    def _history(self) -> Iterator[str]:
+        """Each step of a call is in the audit once."""
+        counted = self.rows(
+            "SELECT call_id, kind, count(*) FROM audit_events WHERE call_id IS NOT NULL GROUP BY 1, 2 HAVING count(*) > 1"
+        )
+        yield from (f"audited several times: {row}" for row in counted if row[1] in _ONCE)
+        missing = self.rows(
+            "SELECT id, status FROM tool_calls c WHERE NOT EXISTS "
+            "(SELECT 1 FROM audit_events WHERE call_id = c.id AND kind = 'call.' || c.status)"
+        )
+        yield from (f"not audited: {row}" for row in missing)
+
+    def _cards(self) -> Iterator[str]:
+        """Every card shows the committed state."""
+        old = self.rows(
+            "SELECT k.chat, c.id, k.shown_version, c.version FROM cards k JOIN tool_calls c ON c.id = k.call_id "
+            "WHERE k.shown_version <> c.version AND c.id NOT IN (SELECT row_id FROM quarantine) AND NOT EXISTS "
+            "(SELECT 1 FROM outbox o WHERE o.card_id = k.id AND o.error IS NOT NULL)"
+        )
+        yield from (f"a card that shows something old: {row}" for row in old)
+
+    def _chain(self) -> Iterator[str]:
+        report = verify(self.database, self.data / "audit")
+        yield from (str(finding) for finding in report.findings)
+        for (tenant,) in self.rows("SELECT tenant_id FROM audit_heads"):
+            events = self.rows("SELECT * FROM audit_events WHERE tenant_id = ? ORDER BY seq", tenant)
+            yield from (str(found) for found in check_chain(event_from_row(row) for row in events))
+
+

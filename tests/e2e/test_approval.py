@@ -1,0 +1,199 @@
+"""Approval under attack, through the bot: T1, T5, T6."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bot.bootstrap import Countersign
+from bot.telegram.buttons import CallButton, Verb
+from core.ids import CallId
+from core.model import Channel, Role
+from core.ports import Records
+from tests.e2e.ledger import effects, stamp
+from tests.e2e.phone import Phones, Seen, running_demo
+from tests.e2e.rounds import rounds
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Path:
+    return tmp_path / "effects.ledger"
+
+
+@pytest.fixture
+async def demo(tmp_path: Path, ledger: Path) -> AsyncIterator[tuple[Phones, Countersign]]:
+    async with running_demo(tmp_path / "data", extra=[stamp(ledger)]) as running:
+        yield running
+
+
+def data_of(message: Seen, label: str) -> str:
+    return str(next(b["data"] for row in message["buttons"] for b in row if label in b["text"]))
+
+
+async def asked(phones: Phones, text: str, *, by: str = "member") -> Seen:
+    """Has `by` ask for a stamp; the approver's copy of the card."""
+    await phones.say(by, f"/stamp {text}")
+    return await phones.see("approver", lambda m: f"Stamp {text}" in m["text"] and bool(m["buttons"]))
+
+
+async def person_id(product: Countersign, subject: int) -> str:
+    identity = await product.db.reader.read(
+        lambda records: records.people.identity(Channel.TELEGRAM, str(subject))
+    )
+    assert identity is not None
+    return identity.person_id
+
+
+async def refusals(product: Countersign) -> int:
+    """How many refusals the audit holds, in the tenant's chain and the system's."""
+
+    def count(records: Records) -> int:
+        chains = [product.home, "_system"]
+        events = [e for chain in chains for e in records.audit.after(chain, 0, limit=100_000)]  # type: ignore[arg-type]
+        return sum(event.kind == "refused" for event in events)
+
+    return await product.db.reader.read(count)
+
+
+async def test_t01_a_hundred_taps_on_one_button_have_one_effect(
+    demo: tuple[Phones, Countersign], ledger: Path
+) -> None:
+    phones, _ = demo
+    for turn in range(rounds("T1", normal=5, full=50)):
+        copy = await asked(phones, f"round-{turn}")
+        approve = data_of(copy, "Approve")
+        answers = await asyncio.gather(*(phones.tap("approver", copy, data=approve) for _ in range(100)))
+        await phones.see("member", lambda m, turn=turn: f"Stamped round-{turn}" in m["text"])  # type: ignore[misc]
+        counted = [answer for answer in answers if not answer["alert"]]
+        assert all(answer["answered"] for answer in answers)
+        assert len(counted) == 1, "one tap counts, the others are told what was decided"
+        assert all("already" in answer["text"] for answer in answers if answer["alert"])
+        assert set(effects(ledger).values()) == {1}
+        assert len(effects(ledger)) == turn + 1
+
+
+async def test_t05_a_stranger_has_no_say(demo: tuple[Phones, Countersign], ledger: Path) -> None:
+    phones, product = demo
+    await phones.post("people", key="stranger", action="add", name="Sam Stranger")
+    await phones.post("members", chat="group", action="add", key="stranger")
+    await phones.say("member", "/stamp first", chat="group")
+    card = await phones.see("group", lambda m: "Stamp first" in m["text"] and bool(m["buttons"]))
+    before = await refusals(product)
+    answer = await phones.tap("stranger", card, "Approve", chat="group")
+    assert answer["alert"]
+    assert "access" in answer["text"]
+    assert await refusals(product) == before + 1
+    assert not effects(ledger)
+
+
+async def test_t05_the_requester_cannot_sign_under_four_eyes(
+    demo: tuple[Phones, Countersign], ledger: Path
+) -> None:
+    phones, product = demo
+    await phones.say("approver", "/stamp mine")
+    card = await phones.see("approver", lambda m: "Stamp mine" in m["text"] and bool(m["buttons"]))
+    before = await refusals(product)
+    answer = await phones.tap("approver", card, "Approve")
+    assert answer["alert"]
+    assert await refusals(product) == before + 1
+    assert not effects(ledger)
+
+
+async def test_t05_a_demoted_approver_has_no_say(demo: tuple[Phones, Countersign], ledger: Path) -> None:
+    phones, product = demo
+    copy = await asked(phones, "first")
+    paul = await person_id(product, copy["chat_id"])
+    await product.db.writer.run(
+        "test.demote",
+        lambda r: r.people.set_role(product.home, paul, Role.MEMBER, now=product.clock.now()),  # type: ignore[arg-type]
+    )
+    before = await refusals(product)
+    answer = await phones.tap("approver", copy, "Approve")
+    assert answer["alert"]
+    assert await refusals(product) == before + 1
+    assert not effects(ledger)
+
+
+async def test_t05_a_vote_of_somebody_demoted_before_the_start_does_not_count(
+    demo: tuple[Phones, Countersign], ledger: Path
+) -> None:
+    phones, product = demo
+    copy = await asked(phones, "first")
+    paul = await person_id(product, copy["chat_id"])
+    # The executor is held off, so that the demotion comes between the signature and the start.
+    product.executor.wake = lambda _key=0: None  # type: ignore[method-assign]
+    product.db.writer._listeners["pending"].clear()
+    await phones.tap("approver", copy, "Approve")
+    await product.db.writer.run(
+        "test.demote",
+        lambda r: r.people.set_role(product.home, paul, Role.MEMBER, now=product.clock.now()),  # type: ignore[arg-type]
+    )
+    await product.executor._take_all()
+    await phones.see("member", lambda m: "do not count any more" in m["text"])
+    assert not effects(ledger)
+
+
+async def test_t05_a_card_of_another_chat_is_not_known_to_a_member(
+    demo: tuple[Phones, Countersign], ledger: Path
+) -> None:
+    phones, product = demo
+    await phones.say("admin", "/stamp secret")
+    copy = await phones.see("approver", lambda m: "Stamp secret" in m["text"] and bool(m["buttons"]))
+    before = await refusals(product)
+    welcome = (await phones.messages("member"))[-1]
+    answer = await phones.tap("member", welcome, data=data_of(copy, "Approve"))
+    assert answer["alert"]
+    assert answer["text"] == "There is no such call here."
+    assert await refusals(product) == before + 1
+    assert not effects(ledger)
+
+
+def forged(real: str, number: int) -> str:
+    """A callback payload that no button has: mutated, cut, swapped, foreign, or for a call that is not there."""
+    chance = random.Random(number)
+    verb, opaque_id, revision = real.split(":")
+    kinds = [
+        lambda: "".join(
+            chance.choice("abcxyz0123456789:_-=&/\\\"'<>{}é漢") for _ in range(chance.randint(1, 20))
+        ),
+        lambda: f"{verb}:{opaque_id[:-1]}{chance.choice('BCDEFGHIJ')}:{revision}",
+        lambda: f"{verb}:{opaque_id}:{chance.randint(2, 10**8)}",
+        lambda: f"{verb}:{opaque_id}:-1",
+        lambda: f"{verb.upper()}:{opaque_id}:{revision}",
+        lambda: f"{verb}:{opaque_id[::-1]}:{revision}",
+        lambda: real + chance.choice([":", " ", "\n", "0:0", "\u200b"]),
+        lambda: f"zz:{opaque_id}:{revision}",
+        lambda: CallButton(
+            chance.choice(list(Verb)),
+            CallId(f"0192{chance.getrandbits(112):028x}"[:8] + "-0000-7000-8000-000000000000"),
+            1,
+        ).encode(),
+        lambda: f"h:o{opaque_id}.{'s' * chance.randint(0, 20)}",
+        lambda: f"y:{chance.randint(0, 10**6)}.{chance.randint(-3, 9)}",
+        lambda: (
+            f"s:{chance.choice(['tz', 'cur', 'replies', 'role'])}={chance.choice(['admin', 'XXX', '../..'])}"
+        ),
+    ]
+    return kinds[number % len(kinds)]()[:60]
+
+
+async def test_t06_forged_payloads_have_no_effect(
+    demo: tuple[Phones, Countersign], ledger: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    phones, product = demo
+    copy = await asked(phones, "first")
+    real = data_of(copy, "Approve")
+    for number in range(rounds("T6", normal=120, full=1000)):
+        data = forged(real, number)
+        if data == real:
+            continue
+        answer = await phones.tap("approver", copy, data=data)
+        assert answer["answered"], data
+    assert not effects(ledger)
+    undone = await product.db.reader.read(lambda r: r.inbox.undone(product.telegram.bot_id, limit=10))
+    assert not undone
+    assert not [record for record in caplog.records if record.exc_info]
