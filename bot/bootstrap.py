@@ -7,7 +7,6 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from datetime import timedelta
 from pathlib import Path
 
 import structlog
@@ -23,10 +22,10 @@ from bot.workers.executor import Executor, RecordsToolStore
 from bot.workers.mirror import Mirror
 from bot.workers.sweeper import Sweeper
 from core.engine import Env, Limits
-from core.engine.members import code_hash
+from core.engine.members import code_hash, offer_claim
 from core.errors import ConfigError
 from core.ids import CallId, TenantId
-from core.model import Role, Tenant
+from core.model import Tenant
 from core.policy import DEFAULT_POLICY, Policy, PolicyError, load_policy
 from core.ports import Records
 from core.registry import ToolRegistry
@@ -41,7 +40,6 @@ from tools.create_expense import ExpenseLimits
 log = structlog.get_logger(__name__)
 
 DRAIN_S = 10.0
-_CLAIM = timedelta(hours=24)
 
 
 def new_id() -> str:
@@ -154,21 +152,13 @@ class Countersign:
         """A code with which the first admin claims the bot; None where there is an admin already."""
         code = new_code()
 
-        def work(records: Records) -> bool:
-            if any(member.role is Role.ADMIN for member in records.people.members(self.home)):
-                return False
-            now = self.clock.now()
-            records.people.add_invite(
-                code_hash(code),
-                tenant_id=self.home,
-                role=Role.ADMIN,
-                created_by="console",
-                now=now,
-                expires_at=now + _CLAIM,
-            )
-            return True
-
-        return code if await self.db.writer.run("claim_code", work) else None
+        kept = await self.db.writer.run(
+            "claim_code",
+            lambda records: offer_claim(
+                records, tenant_id=self.home, code_hash=code_hash(code), now=self.clock.now()
+            ),
+        )
+        return code if kept else None
 
     def _ensure_tenant(self, records: Records) -> None:
         settings = self.settings.tenant

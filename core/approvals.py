@@ -36,7 +36,8 @@ def consent_digest_of(call: ToolCall) -> str:
         conversation_id=call.conversation_id,
         args_digest=args_digest(call.tool, call.tool_version, call.arguments),
         definition_hash=call.definition_hash,
-        dry_run_pin=call.dry_run_pin,
+        # An undo is bound to the call that it takes back, as a dry run is to the target that it saw.
+        dry_run_pin=f"undo:{call.undo_of}" if call.undo_of else call.dry_run_pin,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
@@ -47,7 +48,7 @@ class ToolRunner:
             )
         except Exception as error:  # noqa: BLE001 - preparing input runs the tool's own validators
             return _failed(_message(error), type(error).__name__)
-        task = asyncio.ensure_future(work)
+        task = asyncio.ensure_future(_contained(work))
         done, _ = await asyncio.wait({task}, timeout=tool.timeout_s)
         if not done:
             return await self._stop(task, tool)
@@ -68,6 +69,8 @@ class ToolRunner:
         if done:
             # It is known to have stopped; what it did until then is kept.
             late = _settle(task)
+            if late.status is Status.INTERRUPTED:
+                return late
             return replace(
                 late, status=Status.TIMED_OUT, error=f"{limit} and was stopped.", error_class="timeout"
             )
@@ -75,6 +78,23 @@ class ToolRunner:
         return replace(
             _failed(f"{limit} and did not stop when told to.", "timeout"), status=Status.INTERRUPTED
         )
+
+
+async def _contained(work: Awaitable[ToolResult]) -> ToolResult:
+    """A tool that exits ends itself, not the process."""
+    try:
+        return await work
+    except (SystemExit, KeyboardInterrupt) as error:
+        raise ToolError(f"The tool tried to end the process: {error}", error_class="exit") from None
+
+
+def _storable(result: ToolResult) -> bool:
+    """Whether the result can be kept: JSON and whole Unicode."""
+    try:
+        json.dumps([result.data, result.text, dict(result.references)], ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
 
 
 def _settle(task: asyncio.Future[ToolResult]) -> RunResult:
@@ -88,7 +108,7 @@ def _settle(task: asyncio.Future[ToolResult]) -> RunResult:
     if error is not None:
         return _failed(_message(error), type(error).__name__)
     result: object = task.result()
-    if not isinstance(result, ToolResult):
+    if not isinstance(result, ToolResult) or not _storable(result):
         return _failed(FALLBACK_ERROR, "bad_result")
     if result.error is not None:
         failed = _failed(result.error.message or FALLBACK_ERROR, result.error.error_class)

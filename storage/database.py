@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
 
+from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -84,16 +85,19 @@ class Database:
 
     def __init__(self, path: Path, *, new_id: NewId, boundary: Boundary = lambda place: None) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = _lock(path.with_suffix(".lock"))
         try:
+            path.touch(mode=0o600)  # what people wrote is nobody else's on this machine
             upgrade_sqlite(path)
         except BaseException:
             os.close(self._lock)
             raise
         self.writer = Writer(lambda: connect(path), new_id=new_id, boundary=boundary)
         self.reader = SnapshotReader(path, new_id=new_id)
-        self.pages: AsyncEngine = create_async_engine(f"sqlite+aiosqlite:///{path}", poolclass=NullPool)
+        self.pages: AsyncEngine = create_async_engine(
+            URL.create("sqlite+aiosqlite", database=str(path)), poolclass=NullPool
+        )
         self.writer.start()
 
     async def close(self) -> None:

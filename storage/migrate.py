@@ -49,9 +49,10 @@ def upgrade_sqlite(path: Path) -> bool:
         )
     from alembic import command  # noqa: PLC0415 - a third of a second that an up-to-date start need not pay
     from alembic.config import Config  # noqa: PLC0415
+    from sqlalchemy import URL  # noqa: PLC0415
 
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    config.attributes["url"] = f"sqlite:///{path}"
+    config.attributes["url"] = URL.create("sqlite", database=str(path))
     command.upgrade(config, HEAD)
     return True

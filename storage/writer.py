@@ -7,6 +7,7 @@ COMMIT. A unit's caller is answered once that COMMIT has returned, never before.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import sqlite3
 import threading
@@ -131,8 +132,7 @@ class Writer:
                 self._boundary(f"{unit.name}.before_commit")
             connection.execute("COMMIT")
         except sqlite3.Error as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            _roll_back(connection)
             for unit in batch:
                 unit.error = StorageUnavailable(
                     f"Nothing was changed: the database cannot be written ({error})."
@@ -153,6 +153,13 @@ class Writer:
         for topic, key in touched:
             for loop, listener in self._listeners.get(topic, ()):
                 loop.call_soon_threadsafe(listener, key)
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    """Ends the transaction. Where even that fails, the next BEGIN says so to its own batch."""
+    if connection.in_transaction:
+        with contextlib.suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
 
 
 def _run_unit(connection: sqlite3.Connection, records: SqlRecords, unit: _Unit) -> None:

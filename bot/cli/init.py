@@ -14,7 +14,7 @@ import typer
 
 from bot.cli.common import DEFAULT_CONFIG, AsJson, Config, Data, answer, say, say_error
 from core.errors import ConfigError
-from core.model import Role
+from core.ids import TenantId
 
 if TYPE_CHECKING:
     from bot.config import Settings
@@ -159,11 +159,17 @@ def _write(
 
 def _claim_code(settings: Settings) -> str | None:
     """A code with which the first admin claims the bot; None where it has one."""
-    from bot.cli.members import has_admin, make_invite
+    from bot.cli.records import now, work
+    from bot.codes import new_code
+    from core.engine.members import code_hash, offer_claim
 
-    if has_admin(settings):
-        return None
-    return make_invite(settings, Role.ADMIN, days=_CLAIM_DAYS)[0]
+    code, home = new_code(), TenantId(settings.tenant.id)
+    kept = work(
+        settings,
+        "claim_code",
+        lambda records: offer_claim(records, tenant_id=home, code_hash=code_hash(code), now=now()),
+    )
+    return code if kept else None
 
 
 def _next_steps(path: Path, username: str | None, code: str | None) -> None:

@@ -149,15 +149,6 @@ def make_invite(settings: Settings, role: Role, *, days: int) -> tuple[str, Invi
     return code, _changed(settings, change)
 
 
-def has_admin(settings: Settings) -> bool:
-    """Whether the tenant has an admin. Raises ConfigError while a bot runs on the data folder."""
-    from bot.cli import records as opened
-
-    tenant = _tenant_id(settings)
-    members = opened.work(settings, "members", lambda records: records.people.members(tenant))
-    return any(member.role is Role.ADMIN for member in members)
-
-
 def _changed(settings: Settings, change: Callable[[Records, Principal], A | Refused]) -> A:
     """Runs a verb as whoever sits at this machine. Raises its Refusal."""
     from bot.cli import records as opened

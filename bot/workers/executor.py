@@ -12,6 +12,7 @@ import structlog
 
 from bot.clock import SystemClock
 from core.engine import Env, Refused, Started, finish, recover, start
+from core.engine.readable import set_aside
 from core.errors import CorruptRecord, StorageUnavailable
 from core.ids import CallId
 from core.lifecycle import Status
@@ -243,19 +244,8 @@ class Executor:
 
     async def _set_aside(self, corrupt: CorruptRecord) -> None:
         log.error("a call cannot be read and was set aside", row=corrupt.row_id, column=corrupt.column)
-        now = self._clock.real()
-
-        def work(records: Records) -> None:
-            if records.calls.set_aside(corrupt, now=now):
-                records.audit.append(
-                    "record.corrupt",
-                    tenant_id=None,
-                    actor=SYSTEM.actor,
-                    content={"table": corrupt.table, "row": corrupt.row_id, "column": corrupt.column},
-                    now=now,
-                )
-
-        await self._uow.run("set_aside", work)
+        now = self._clock.now()
+        await self._uow.run("set_aside", lambda records: set_aside(records, corrupt, now=now))
 
 
 def _requester(records: Records, started: Started) -> _Requester:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from core.errors import Refusal
+from core.errors import Code, Refusal
+from core.ids import TenantId
 from core.model import Approval, Outcome, Principal, ToolCall
 from core.ports import Records
 
@@ -53,14 +54,20 @@ def refused(
     now: datetime,
     call: ToolCall | None = None,
 ) -> Refused:
-    """Records the refusal in the call's chain (or the caller's, or the system's) and gives it back."""
+    """Records the refusal in the call's chain (or the caller's, or the system's) and gives it back; a call
+    that the caller may not know of is recorded and not given back."""
     records.audit.append(
         "refused",
-        tenant_id=call.tenant_id if call else by.tenant,
+        tenant_id=call.tenant_id if call else _known_tenant(records, by),
         account_id=call.account_id if call else None,
         actor=by.actor,
         call_id=call.id if call else None,
         content={"verb": verb, "code": refusal.code.value, "channel": by.channel.value},
         now=now,
     )
-    return Refused(refusal=refusal, call=call)
+    return Refused(refusal=refusal, call=None if refusal.code is Code.NOT_FOUND else call)
+
+
+def _known_tenant(records: Records, by: Principal) -> TenantId | None:
+    """The caller's tenant, if there is one of that id: a made-up one opens no chain."""
+    return by.tenant if by.tenant is not None and records.people.tenant(by.tenant) else None

@@ -11,11 +11,12 @@ from core.digest import args_digest
 from core.engine.answers import Refused, refused
 from core.engine.change import end_unrun, reply_at_end, step
 from core.engine.env import Env
-from core.engine.facts import gather, verdict_today
+from core.engine.expire import end_expired
+from core.engine.facts import gather, risk_today, verdict_today
 from core.engine.routing import route
 from core.errors import Code, InvalidInput, Refusal
 from core.ids import CallId
-from core.lifecycle import EXECUTING, Status
+from core.lifecycle import EXECUTING, Status, in_words
 from core.model import SYSTEM, Attempt, Outcome, PolicyDecision, Principal, Started, ToolCall
 from core.ports import Now, Records, view
 from core.registry import validate
@@ -36,6 +37,7 @@ def start(
     try:
         guards.check(facts)
         call = facts.known_call
+        _check_in_time(call, now=now)
         after = step(
             records,
             call,
@@ -53,6 +55,16 @@ def start(
             _give_up(records, facts.call, refusal, now=now, env=env)
         return answer
     return _attempt(records, after, worker=worker, now=now, env=env)
+
+
+def _check_in_time(call: ToolCall, *, now: Now) -> None:
+    """An approval does not wait for ever, also where the sweeper was not there first."""
+    if call.start_by is not None and now.wall >= call.start_by:
+        raise Refusal(
+            Code.NOT_PENDING,
+            f"Call #{call.short_id} {in_words(Status.EXPIRED)}: it was not started in time.",
+            current_status=Status.EXPIRED.value,
+        )
 
 
 def again(records: Records, call: ToolCall, *, worker: str, now: Now, env: Env) -> Started:
@@ -143,6 +155,8 @@ def _give_up(records: Records, call: ToolCall, refusal: Refusal, *, now: Now, en
             error_class="policy_denied",
         )
         reply_at_end(records, after, now=now.wall, after_s=env.limits.reply_after.total_seconds())
+    elif refusal.details.get("current_status") == Status.EXPIRED.value:
+        end_expired(records, call, now=now, env=env)
     elif refusal.code is Code.APPROVAL_INVALID:
         _lapse(records, call, why=refusal.message, now=now, env=env)
 
@@ -151,8 +165,7 @@ def _lapse(records: Records, call: ToolCall, *, why: str, now: Now, env: Env) ->
     """Back to be signed: a new revision over what the fields are now, old votes void, people told why."""
     tool = env.registry.get(call.tool)
     try:
-        if call.undo_of is None:
-            validate(tool, call.arguments)
+        typed = validate(tool, call.arguments)
     except InvalidInput as invalid:
         end_unrun(
             records,
@@ -173,9 +186,14 @@ def _lapse(records: Records, call: ToolCall, *, why: str, now: Now, env: Env) ->
             reason="it was changed after it was recorded",
             self_approval=False,
         )
+    is_undo = call.undo_of is not None
+    preview = tool.preview(typed)
     renewed = replace(
         call,
         revision=call.revision + 1,
+        title=call.title if is_undo else preview.title,
+        risk=risk_today(records, call, tool),
+        dry_run_pin=None if is_undo else preview.pin,
         tool_version=tool.version,
         definition_hash=env.registry.definition_hash(tool.name),
         args_digest=args_digest(tool.name, tool.version, call.arguments),
@@ -188,6 +206,9 @@ def _lapse(records: Records, call: ToolCall, *, why: str, now: Now, env: Env) ->
         now=now.wall,
         content={"why": why},
         revision=renewed.revision,
+        title=renewed.title,
+        risk=renewed.risk,
+        dry_run_pin=renewed.dry_run_pin,
         tool_version=renewed.tool_version,
         definition_hash=renewed.definition_hash,
         args_digest=renewed.args_digest,

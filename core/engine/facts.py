@@ -5,13 +5,14 @@ from __future__ import annotations
 from core import guards
 from core.approvals import Tally, tally
 from core.engine.env import Env
+from core.errors import InvalidInput
 from core.ids import CallId
 from core.model import Conversation, PolicyDecision, Principal, Risk, Role, ToolCall, Verdict
 from core.policy import Facts as PolicyFacts
 from core.policy import evaluate
 from core.ports import Records
 from core.registry import validate
-from core.tool import AssessContext, Tool
+from core.tool import AssessContext, Tool, ToolInput
 
 
 def gather(
@@ -40,27 +41,34 @@ def gather(
 def verdict_today(records: Records, call: ToolCall, tool: Tool, *, env: Env) -> Verdict:
     """What today's policy says of a recorded call, for the requester's role today."""
     conversation = records.people.conversation(call.conversation_id)
-    tenant = records.people.tenant(call.tenant_id)
-    risk = call.risk
-    if tenant is not None:
-        risk = risk_of(tool, call, currency=tenant.currency)
     return judge(
         records,
         tool=tool,
-        risk=risk,
+        risk=risk_today(records, call, tool),
         call=call,
         conversation=conversation,
         env=env,
     )
 
 
-def risk_of(tool: Tool, call: ToolCall, *, currency: str) -> Risk:
+def risk_today(records: Records, call: ToolCall, tool: Tool) -> Risk:
     """The risk of a recorded call today; critical where it cannot be told any more."""
-    if call.undo_of is not None:
+    tenant = records.people.tenant(call.tenant_id)
+    if call.undo_of is not None or tenant is None:
         return call.risk
     try:
-        return tool.risk_of(validate(tool, call.arguments), AssessContext(currency=currency))
-    except Exception:  # noqa: BLE001 - a broken assess must not loosen anything
+        typed = validate(tool, call.arguments)
+    except InvalidInput:
+        return Risk.CRITICAL
+    return assessed(tool, typed, currency=tenant.currency)
+
+
+def assessed(tool: Tool, typed: ToolInput, *, currency: str) -> Risk:
+    """The risk of these arguments; critical where the tool's own assessment breaks: it must not loosen
+    anything."""
+    try:
+        return tool.risk_of(typed, AssessContext(currency=currency))
+    except Exception:  # noqa: BLE001 - whatever a tool's code raises
         return Risk.CRITICAL
 
 

@@ -8,7 +8,8 @@ the second only to somebody who started a command there.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from core import guards
 from core.digest import sha256_hex
@@ -17,6 +18,10 @@ from core.errors import Code, Refusal
 from core.ids import PersonId, TenantId, read_short_id
 from core.model import Channel, Person, Principal, Role
 from core.ports import Records
+
+CONSOLE: Final = "console"
+"""Who made a claim code: whoever can read the console of the machine."""
+CLAIM_WITHIN: Final = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,28 +54,20 @@ def at_machine(tenant_id: TenantId) -> Principal:
     return Principal(person=None, tenant=tenant_id, roles=frozenset({Role.ADMIN}), channel=Channel.CLI)
 
 
-def claim(
-    records: Records,
-    *,
-    person_id: PersonId,
-    tenant_id: TenantId,
-    channel: Channel = Channel.TELEGRAM,
-    now: datetime,
-) -> RoleChanged | Refused:
-    """Makes the person the tenant's first admin, once. The door has checked the code that the console shows.
-
-    Refusals: `unauthenticated`, `tenant_unknown`, `already_claimed`.
-    """
-    by = Principal(person=person_id, tenant=tenant_id, roles=frozenset(), channel=channel)
-    try:
-        person = _person(records, person_id, unknown=_stranger())
-        if records.people.tenant(tenant_id) is None:
-            raise Refusal(Code.TENANT_UNKNOWN, "There is no such team here.")
-        if _admins(records, tenant_id):
-            raise Refusal(Code.ALREADY_CLAIMED, "This bot has an admin already. Ask them for an invite.")
-    except Refusal as refusal:
-        return refused(records, refusal, verb="claim", by=by, now=now)
-    return _set(records, "member.claimed", person, Role.ADMIN, tenant_id=tenant_id, by=by, now=now)
+def offer_claim(records: Records, *, tenant_id: TenantId, code_hash: str, now: datetime) -> bool:
+    """Keeps a code, for the console to print, with which the first admin claims the bot. False, and nothing
+    kept, where there is an admin already; the code is worth nothing either once there is one."""
+    if _admins(records, tenant_id):
+        return False
+    records.people.add_invite(
+        code_hash,
+        tenant_id=tenant_id,
+        role=Role.ADMIN,
+        created_by=CONSOLE,
+        now=now,
+        expires_at=now + CLAIM_WITHIN,
+    )
+    return True
 
 
 def invite(
@@ -112,7 +109,8 @@ def join(
 ) -> RoleChanged | Refused:
     """Spends an invite and makes the person a member with its role; a higher role they have stays.
 
-    Refusals: `unauthenticated`, `invite_invalid` (unknown, used and expired codes are answered alike).
+    Refusals: `unauthenticated`, `invite_invalid` (unknown, used and expired codes are answered alike),
+    `already_claimed` for a console's code once there is an admin.
     """
     by = Principal(person=person_id, tenant=None, roles=frozenset(), channel=channel)
     try:
@@ -122,12 +120,16 @@ def join(
             raise Refusal(
                 Code.INVITE_INVALID, "This code is not valid (any more). Ask an admin for a new invite."
             )
+        tenant_id, invited, created_by = spent
+        claims = created_by == CONSOLE
+        if claims and _admins(records, tenant_id):
+            raise Refusal(Code.ALREADY_CLAIMED, "This bot has an admin already. Ask them for an invite.")
     except Refusal as refusal:
         return refused(records, refusal, verb="join", by=by, now=now)
-    tenant_id, invited = spent
     had = records.people.role(tenant_id, person_id)
     role = had if had is not None and had.includes(invited) else invited
-    return _set(records, "member.joined", person, role, tenant_id=tenant_id, by=by, now=now)
+    kind = "member.claimed" if claims else "member.joined"
+    return _set(records, kind, person, role, tenant_id=tenant_id, by=by, now=now)
 
 
 def set_role(

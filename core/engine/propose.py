@@ -12,9 +12,9 @@ from core.digest import Json, args_digest, canonical, sha256_hex
 from core.engine.answers import Proposed, Refused, refused
 from core.engine.change import reply_at_end, tell, write_unrun_outcome
 from core.engine.env import Env
-from core.engine.facts import gather, judge
+from core.engine.facts import assessed, gather, judge
 from core.engine.routing import route
-from core.errors import Code, Refusal
+from core.errors import Code, InvalidInput, Refusal
 from core.ids import CallId, short_id
 from core.lifecycle import ENDS, Status
 from core.model import (
@@ -28,7 +28,7 @@ from core.model import (
 )
 from core.ports import Now, Records
 from core.registry import validate
-from core.tool import AssessContext, Tool, ToolInput
+from core.tool import Tool, ToolInput
 
 _STATUS = {
     PolicyDecision.ALLOW: Status.PENDING,
@@ -121,10 +121,10 @@ def _draft(
     arguments = dict(proposal.arguments) if typed is None else typed.model_dump(mode="json")
     risk = proposal.risk or tool.risk
     if typed is not None:
-        risk = tool.risk_of(typed, AssessContext(currency=tenant.currency))
+        risk = assessed(tool, typed, currency=tenant.currency)
     preview = None if typed is None else tool.preview(typed)
     call_id = _fresh_id(records, proposal, env)
-    digest = args_digest(tool.name, tool.version, arguments)
+    digest = _digest(tool, arguments)
     return ToolCall(
         id=call_id,
         short_id=short_id(call_id),
@@ -159,6 +159,17 @@ def _draft(
         undo_of=proposal.undo_of,
         source_message=proposal.message,
     )
+
+
+def _digest(tool: Tool, arguments: Mapping[str, Json]) -> str:
+    try:
+        return args_digest(tool.name, tool.version, arguments)
+    except ValueError:
+        raise InvalidInput(
+            field="arguments",
+            given="a value that has no canonical form",
+            allowed="numbers are below 9007199254740992 in size, text is whole Unicode",
+        ) from None
 
 
 def _fresh_id(records: Records, proposal: Proposal, env: Env) -> CallId:

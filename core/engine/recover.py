@@ -11,6 +11,7 @@ from core.engine.env import Env
 from core.engine.execute import again, interrupt
 from core.engine.facts import gather
 from core.engine.propose import ask_again
+from core.engine.readable import readable
 from core.errors import Code, Refusal
 from core.ids import CallId
 from core.lifecycle import EXECUTING, Status, in_words
@@ -29,8 +30,10 @@ def recover(records: Records, *, worker: str, sole: bool, now: Now, env: Env) ->
     restarted: list[Started] = []
     alive = worker if sole else None
     for attempt in records.attempts.lapsed(now.real, alive=alive, limit=BATCH):
-        call = records.calls.get(attempt.call_id)
-        if call is None or call.status not in EXECUTING:
+        call = readable(records, attempt.call_id, now=now.wall)
+        if call is None:
+            continue
+        if call.status not in EXECUTING:
             records.attempts.end(attempt.call_id, attempt.number, now=now.real)
             continue
         tool = env.registry.find(call.tool)

@@ -48,7 +48,8 @@ def undo(
         arguments=call.arguments,
         conversation=conversation,
         message=call.source_message,
-        key=f"undo:{call.id}:{call.version}",
+        # There is one undo of a call at a time (the schema says so): the key need only be its own.
+        key=f"undo:{env.new_id()}",
         undo_of=call.id,
         risk=tool.undo.risk or call.risk,
         title=f"Undo: {call.title}",

@@ -10,6 +10,7 @@ from core.model import Membership, PolicyDecision, Risk, Role, Verdict
 from core.policy.rules import Default, Policy, Rule
 
 DAY_S = 24 * 3600
+_DENIED = "a rule of this team forbids it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +81,7 @@ def _verdict(rule: Rule, default: Default, facts: Facts) -> Verdict:
     return Verdict(
         decision=rule.decision,
         rule=rule.name,
-        reason=rule.reason or default.reason,
+        reason=rule.reason or (_DENIED if rule.decision is PolicyDecision.DENY else default.reason),
         approvers=rule.approvers or Role.APPROVER,
         named=named,
         count=rule.count or default.count,

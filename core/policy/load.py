@@ -105,7 +105,7 @@ class _Place:
 
 
 def _lines(text: str) -> int:
-    return max(1, text.count("\n"))
+    return max(1, len(text.splitlines()))
 
 
 def _line_of(text: str, rule: int, key: str) -> int:

@@ -117,8 +117,8 @@ class People(Protocol):
         """Keeps an invite by the hash of its code."""
         ...
 
-    def use_invite(self, code_hash: str, *, by: PersonId, now: datetime) -> tuple[TenantId, Role] | None:
-        """Spends an unused, unexpired invite, once. None where there is none."""
+    def use_invite(self, code_hash: str, *, by: PersonId, now: datetime) -> tuple[TenantId, Role, str] | None:
+        """Spends an unused, unexpired invite, once: its tenant, role and maker. None where there is none."""
         ...
 
     def migrate_chat(self, channel: Channel, old: str, new: str) -> None:

@@ -40,6 +40,8 @@ _MUTABLE: Final = (
     "note",
 )
 
+_NOT_SET_ASIDE: Final = _c.id.not_in(select(quarantine.c.row_id).where(quarantine.c.source == table.name))
+
 _INSERT: Final = insert_into(table)
 _GET: Final = Statement(select(table).where(_c.id == arg("id_")))
 _BY_KEY: Final = Statement(
@@ -57,7 +59,7 @@ _WAITING: Final = Statement(
         _c.status == arg("status"),
         _c.status.in_(["proposed", "pending"]),
         _c.start_mode == "auto",
-        _c.id.not_in(select(quarantine.c.row_id).where(quarantine.c.source == table.name)),
+        _NOT_SET_ASIDE,
     )
     .order_by(_c.id)
     .limit(arg("most"))
@@ -66,6 +68,7 @@ _DUE: Final = Statement(
     select(_c.id)
     .where(
         _c.status.in_(["proposed", "pending"]),
+        _NOT_SET_ASIDE,
         or_(
             (_c.status == "proposed") & (_c.expires_at <= arg("now_")),
             (_c.status == "pending") & (_c.start_by <= arg("now_")),

@@ -13,7 +13,7 @@ from core.errors import CorruptRecord
 from core.ids import CallId, PersonId
 from core.lifecycle import Status
 from core.model import Approval, Attempt, Channel, Outcome, Vote
-from storage.schema import approvals, attempts, outcomes
+from storage.schema import approvals, attempts, outcomes, quarantine, tool_calls
 from storage.statements import Row, Session, Statement, arg, insert_into, insert_once
 from storage.times import from_ms, maybe_from_ms, to_ms
 
@@ -37,15 +37,19 @@ _RENEW: Final = Statement(
     .where(attempts.c.worker == arg("holder"), attempts.c.ended_at.is_(None))
     .values(lease_until=arg("until"))
 )
+_NOT_SET_ASIDE: Final = attempts.c.call_id.not_in(
+    select(quarantine.c.row_id).where(quarantine.c.source == tool_calls.name)
+)
 _LAPSED: Final = Statement(
     select(attempts)
-    .where(attempts.c.ended_at.is_(None), attempts.c.lease_until <= arg("now_"))
+    .where(_NOT_SET_ASIDE, attempts.c.ended_at.is_(None), attempts.c.lease_until <= arg("now_"))
     .order_by(attempts.c.lease_until)
     .limit(arg("most"))
 )
 _LAPSED_BUT: Final = Statement(
     select(attempts)
     .where(
+        _NOT_SET_ASIDE,
         attempts.c.ended_at.is_(None),
         or_(attempts.c.lease_until <= arg("now_"), attempts.c.worker != arg("alive")),
     )

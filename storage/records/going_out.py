@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import and_, or_, select, text, update
+from sqlalchemy import and_, null, or_, select, text, update
 from sqlalchemy.dialects import postgresql
 
 from core.digest import Json
@@ -73,7 +73,7 @@ _SHOWN: Final = Statement(
     .values(message_id=arg("number"), shown_version=arg("version"), shown_digest=arg("digest"))
 )
 _SEND_ANEW: Final = Statement(
-    update(cards).where(_k.id == arg("id_")).values(message_id=None, shown_version=0, shown_digest=None)
+    update(cards).where(_k.id == arg("id_")).values(message_id=null(), shown_version=0, shown_digest=null())
 )
 _LINE_SHOWS: Final = ENDS | {Status.INTERRUPTED, Status.PROPOSED}
 """A plain result line is sent once there is a result (or, after a lapse, a signature to give)."""

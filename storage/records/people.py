@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import case, delete, func, select, update
+from sqlalchemy import case, delete, func, null, select, update
 from sqlalchemy.dialects import postgresql
 
 from core.ids import AccountId, ConversationId, PersonId, TenantId
@@ -93,12 +93,16 @@ _CONVERSATION_COLUMNS: Final = (
 )
 _CONVERSATION: Final = Statement(select(*_CONVERSATION_COLUMNS).where(_v.id == arg("id_")))
 _CONVERSATION_AT: Final = Statement(
-    select(*_CONVERSATION_COLUMNS).where(
+    select(*_CONVERSATION_COLUMNS)
+    .where(
         _v.tenant_id == arg("tenant"),
         _v.channel == arg("channel_"),
         _v.chat == arg("chat_"),
         _v.thread == arg("thread_"),
     )
+    # A group that got a new id may have spoken there before the move was told: then the older one goes on.
+    .order_by(_v.created_at, _v.id)
+    .limit(1)
 )
 _ADD_CONVERSATION: Final = insert_once(conversations)
 _ADD_ACCOUNT: Final = insert_once(accounts)
@@ -115,12 +119,14 @@ _USE_INVITE: Final = Statement(
     .where(_n.code_hash == arg("code"), _n.used_at.is_(None), _n.expires_at > arg("now_"))
     .values(used_at=arg("now_"), used_by=arg("by"))
 )
-_INVITE: Final = Statement(select(_n.tenant_id, _n.role).where(_n.code_hash == arg("code")))
+_INVITE: Final = Statement(select(_n.tenant_id, _n.role, _n.created_by).where(_n.code_hash == arg("code")))
 _MIGRATE: Final = Statement(
     update(conversations).where(_v.channel == arg("channel_"), _v.chat == arg("old")).values(chat=arg("new"))
 )
 _MIGRATE_CARDS: Final = Statement(
-    update(cards).where(cards.c.chat == arg("old")).values(chat=arg("new"), message_id=None, shown_version=0)
+    update(cards)
+    .where(cards.c.chat == arg("old"))
+    .values(chat=arg("new"), message_id=null(), shown_version=0)
 )
 _MIGRATE_OUTBOX: Final = Statement(update(outbox).where(outbox.c.chat == arg("old")).values(chat=arg("new")))
 
@@ -290,12 +296,12 @@ class People:
             used_by=None,
         )
 
-    def use_invite(self, code_hash: str, *, by: PersonId, now: datetime) -> tuple[TenantId, Role] | None:
+    def use_invite(self, code_hash: str, *, by: PersonId, now: datetime) -> tuple[TenantId, Role, str] | None:
         """Spends an unused, unexpired invite, once."""
         if self._session.run(_USE_INVITE, code=code_hash, by=by, now_=to_ms(now)) != 1:
             return None
         row = self._session.one(_INVITE, code=code_hash)
-        return None if row is None else (TenantId(row[0]), Role(row[1]))
+        return None if row is None else (TenantId(row[0]), Role(row[1]), row[2])
 
     def migrate_chat(self, channel: Channel, old: str, new: str) -> None:
         """Follows a chat that got a new id. Its messages stay behind: cards are sent anew there."""

@@ -100,7 +100,7 @@ conversations = Table(
     Column("private", Boolean, nullable=False),
     words("owner_id", nullable=True),
     time("created_at"),
-    UniqueConstraint("tenant_id", "channel", "chat", "thread"),
+    Index("ix_conversations_place", "tenant_id", "channel", "chat", "thread"),
     CheckConstraint(one_of("channel", Channel), name="channel"),
 )
 

@@ -128,7 +128,8 @@ async def a_stranger(stage: Stage) -> Trigger:
 
 @reaches("ignored")
 async def small_talk(stage: Stage) -> Trigger:
-    return saying(stage, "member", "good morning everybody", chat="group")
+    """It names the bot, and speaks to another one."""
+    return saying(stage, "member", "/do@other_bot what @countersign_bot cannot", chat="group")
 
 
 @reaches("not_text", replies=1)
@@ -145,9 +146,14 @@ async def a_tool_that_keeps_records(stage: Stage) -> Trigger:
 async def an_answer_to_did_you_mean(stage: Stage) -> Trigger:
     word = stage.fresh()
     await stage.up()
-    await stage.say("member", f"crate task: {word}", calls=1)
+    asked = await stage.say("member", f"crate task: {word}")
     question = await stage.phones.see("member", lambda m: word in m["text"] and bool(m["buttons"]))
-    return tapping(stage, "member", question, data=question["buttons"][0][0]["data"])
+
+    async def trigger() -> None:
+        stage.asked[asked["chat_id"], asked["message_id"]] = 1
+        stage.tap("member", question, data=question["buttons"][0][0]["data"])
+
+    return trigger
 
 
 @reaches("setting", replies=1)
@@ -313,10 +319,10 @@ async def time_that_runs_out(stage: Stage) -> Trigger:
 @reaches("renew")
 async def a_lease(stage: Stage) -> Trigger:
     life = await stage.up()
-    await stage.say("member", f"/hang {stage.fresh()}", calls=1)
-    await stage.life_sees("SELECT count(*) FROM tool_calls WHERE tool = 'hang' AND status = 'running'")
 
     async def trigger() -> None:
+        await stage.say("member", f"/hang {stage.fresh()}", calls=1)
+        await stage.life_sees("SELECT count(*) FROM tool_calls WHERE tool = 'hang' AND status = 'running'")
         life.tell("renew")
 
     return trigger

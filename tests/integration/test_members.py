@@ -15,10 +15,10 @@ from core.engine.members import (
     Invited,
     RoleChanged,
     at_machine,
-    claim,
     code_hash,
     invite,
     join,
+    offer_claim,
     set_role,
 )
 from core.errors import HTTP_STATUS, Code
@@ -63,9 +63,14 @@ async def invited(world: World, to: Role = Role.APPROVER, by: Principal | None =
     )
 
 
+async def offered(world: World, tenant: TenantId, code: str = CODE) -> Any:
+    return await unit(world, offer_claim, tenant_id=tenant, code_hash=code_hash(code))
+
+
 async def test_the_first_to_claim_becomes_admin(world: World) -> None:
     await add_empty_tenant(world)
-    claimed = await unit(world, claim, person_id=PersonId("eve"), tenant_id=EMPTY)
+    assert await offered(world, EMPTY)
+    claimed = await unit(world, join, person_id=PersonId("eve"), code_hash=code_hash(CODE))
     assert isinstance(claimed, RoleChanged)
     assert await role(world, "eve", EMPTY) is Role.ADMIN
     kind, actor, content = await last_event(world, EMPTY)
@@ -73,17 +78,20 @@ async def test_the_first_to_claim_becomes_admin(world: World) -> None:
     assert '"role":"admin"' in content
 
 
-async def test_a_tenant_is_claimed_once(world: World) -> None:
-    refused = await unit(world, claim, person_id=PersonId("eve"), tenant_id=ACME)
+async def test_a_tenant_with_an_admin_offers_no_claim(world: World) -> None:
+    assert not await offered(world, ACME)
+    refused = await unit(world, join, person_id=PersonId("eve"), code_hash=code_hash(CODE))
+    assert code_of(refused) == "invite_invalid"
+
+
+async def test_an_older_claim_code_is_worth_nothing_once_there_is_an_admin(world: World) -> None:
+    await add_empty_tenant(world)
+    await offered(world, EMPTY, "AAAAAAAAAA")
+    await offered(world, EMPTY)
+    await unit(world, join, person_id=PersonId("eve"), code_hash=code_hash(CODE))
+    refused = await unit(world, join, person_id=PersonId("ann"), code_hash=code_hash("AAAAAAAAAA"))
     assert code_of(refused) == "already_claimed"
-    assert await role(world, "eve") is None
-    assert (await last_event(world))[0] == "refused"
-
-
-async def test_who_claims_must_be_known_and_so_must_the_tenant(world: World) -> None:
-    assert code_of(await unit(world, claim, person_id=PersonId("?"), tenant_id=ACME)) == "unauthenticated"
-    refused = await unit(world, claim, person_id=PersonId("eve"), tenant_id=TenantId("?"))
-    assert code_of(refused) == "tenant_unknown"
+    assert await role(world, "ann", EMPTY) is None
 
 
 async def test_an_invite_makes_a_member_once(world: World) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -243,3 +244,42 @@ async def test_a_line_with_wrong_types_gives_no_event(world: World) -> None:
     told = json.loads(mirrored(world).splitlines()[0])
     for changed in ({"seq": "1"}, {"kind": None}, {"call_id": 5}):
         assert event_of(json.dumps(told | changed).encode()) is None
+
+
+class HeldUpOnce(MirrorFiles):
+    """Files on a disk that is full the first time."""
+
+    held_up = True
+
+    def write(self, tenant_id: TenantId, cursor: int, events: Sequence[AuditEvent]) -> None:
+        if self.held_up:
+            self.held_up = False
+            raise OSError("no space left")
+        super().write(tenant_id, cursor, events)
+
+
+async def test_a_disk_that_was_full_is_tried_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.workers.mirror.RETRY_S", 0.01)
+    await append(world, 3)
+    files = HeldUpOnce(world.path.parent / "audit")
+    running = asyncio.create_task(Mirror(files, reader=world.db.reader, uow=world.db.writer).run())
+    async with asyncio.timeout(5):
+        await until_in_step(world)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+
+
+async def test_an_altered_event_holds_up_its_own_chain_only(world: World) -> None:
+    await append(world, 3)
+    await append(world, 3, UMBRELLA)
+    with closing(sqlite3.connect(world.path)) as connection:
+        connection.execute("DROP TRIGGER audit_events_no_update")
+        connection.execute("UPDATE audit_events SET kind = x'ff' WHERE tenant_id = ?", (ACME,))
+        connection.execute("DROP TRIGGER audit_events_no_delete")
+        connection.execute("DELETE FROM audit_events WHERE tenant_id = ? AND seq > 2", (UMBRELLA,))
+        connection.commit()
+    await mirror_of(world).catch_up()
+    assert not file_of(world.path.parent / "audit", ACME).exists()
+    assert len(mirrored(world, UMBRELLA).splitlines()) == 2
+    assert (await cursor(world), await cursor(world, UMBRELLA)) == (0, 2)

@@ -19,7 +19,7 @@ ROOM: Final = 3000
 """UTF-16 units of a message that arguments may take."""
 HIDDEN: Final = "•••• (shown in private)"
 
-_MASK: Final = "\0masked"  # no stored text holds a NUL
+_MASK: Final = "\0masked"
 _SHORT: Final = 60
 _SIZES_LEAST: Final = 150
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -50,11 +50,11 @@ def arguments(call: ToolCall, *, hidden: Collection[str], room: int = ROOM) -> A
         return Arguments(html="<i>It takes no arguments.</i>", complete=True, fits=True)
     size = sum(len(name) + _size(value) for name, value in shown.items())
     if size <= room:
-        lines = "\n".join(f"{_name(name)}: {_value(value)}" for name, value in shown.items())
+        lines = "\n".join(f"{_name(name)}: {_value(value, masked)}" for name, value in shown.items())
         if units(lines) <= room:
             block = f"<blockquote expandable>{html.escape(lines)}</blockquote>"
             return Arguments(html=block, complete=not masked, fits=True)
-    return Arguments(html=_sizes(call, shown, room), complete=False, fits=False)
+    return Arguments(html=_sizes(call, shown, masked, size, room), complete=False, fits=False)
 
 
 def file_of(call: ToolCall) -> Document:
@@ -91,28 +91,27 @@ def digest(call: ToolCall) -> str:
     return f"<code>{html.escape(spelt(call.args_digest[:16]))}…</code>"
 
 
-def _sizes(call: ToolCall, shown: Mapping[str, Json], room: int) -> str:
+def _sizes(call: ToolCall, shown: Mapping[str, Json], masked: bool, size: int, room: int) -> str:
     """Names and sizes of the fields, as many as there is room for."""
     kept: list[str] = []
     left = room - _SIZES_LEAST
     for name, value in shown.items():
-        line = f"{shorten(_name(name), _SHORT)}: {_summary(value)}"
+        line = f"{shorten(_name(name), _SHORT)}: {_summary(value, masked)}"
         left -= units(line) + 1
         if left < 0:
             kept.append(f"… and {len(shown) - len(kept):,} more")
             break
         kept.append(line)
-    total = sum(len(name) + _size(value) for name, value in shown.items())
     return (
         f"<blockquote expandable>{html.escape(chr(10).join(kept))}</blockquote>\n"
-        f"Arguments: {total:,} characters, too long for a message · digest {digest(call)}"
+        f"Arguments: {size:,} characters, too long for a message · digest {digest(call)}"
     )
 
 
-def _summary(value: Json) -> str:
+def _summary(value: Json, masked: bool) -> str:
     """A value if it is short, its kind and size otherwise."""
     if _size(value) <= _SHORT:
-        whole = _value(value)
+        whole = _value(value, masked)
         if units(whole) <= _SHORT:
             return whole
     if isinstance(value, str):
@@ -129,8 +128,10 @@ def _name(name: str) -> str:
     return name if _PLAIN_NAME.fullmatch(name) else spelt(_json(name))
 
 
-def _value(value: Json) -> str:
-    return spelt(_json(value)).replace(_MASKED_JSON, HIDDEN)
+def _value(value: Json, masked: bool) -> str:
+    """A value as JSON; the mask is told by an unquoted word, only where something is masked at all."""
+    shown = spelt(_json(value))
+    return shown.replace(_MASKED_JSON, HIDDEN) if masked else shown
 
 
 def _json(value: Json) -> str:

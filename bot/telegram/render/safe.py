@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
@@ -25,8 +26,17 @@ _MARKS: Final = 3
 _HIDDEN_KINDS: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp", "Zs", "Me"})
 _BLANKS: Final = frozenset("\u2800\u3164\u115f\u1160\uffa0\u034f\u17b4\u17b5\u180b\u180c\u180d\u180f\ufffc")
 _OVERLAYS: Final = frozenset(map(chr, [*range(0x0334, 0x0339), *range(0x20D2, 0x20F1)]))
-_EMOJI: Final = frozenset("\u203c\u2049\u2139\u2194\u3030\u303d")
-_SELECTOR, _JOINER, _KEYCAP = "\ufe0f", "\u200d", "\u20e3"
+_SELECTORS: Final = frozenset(map(chr, [*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)]))
+_EMOJI: Final = (
+    r"\u00a9\u00ae\u203c\u2049\u2122\u2139\u2190-\u27ff\u2900-\u2bff\u3030\u303d\u3297\u3299"
+    r"\U0001f000-\U0001faff"
+)
+_JOINTS: Final = frozenset("\ufe0f\u200d\u20e3")
+_STRAY: Final = (
+    rf"(?<![{_EMOJI}0-9#*])\ufe0f|(?<=[0-9#*])\ufe0f(?!\u20e3)"  # colours no emoji, begins no keycap
+    r"|(?<![0-9#*]\ufe0f)\u20e3"
+    rf"|(?<![{_EMOJI}])(?<![{_EMOJI}]\ufe0f)\u200d|\u200d(?![{_EMOJI}])"  # joins no two emoji
+)
 
 _SPELT: Final = re.compile(r"⟨U\+([0-9A-F]{4,6})⟩")
 _BREAK: Final = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
@@ -77,12 +87,7 @@ def brief(text: str, most: int) -> str:
 
 def spelt(text: str) -> str:
     """The text with whatever hides, disguises or paints over spelt as ⟨U+202E⟩; line breaks too."""
-    odd = {char for char in set(text) if _suspect(char)}
-    if not odd:
-        return text
-    depends = {char for char in odd if _depends(char)}
-    text = text.translate({ord(char): _spelling(char) for char in odd - depends})
-    return re.sub(f"[{''.join(sorted(depends))}]", _spell, text) if depends else text
+    return _replaced(text, _spelling)
 
 
 def unspelt(text: str) -> str:
@@ -92,7 +97,27 @@ def unspelt(text: str) -> str:
 
 def json_spelt(source: str) -> str:
     r"""JSON source, its hidden characters spelt as JSON spells them (\u202e); it parses to the same value."""
-    return "\n".join(_SPELT.sub(_json_escape, spelt(line)) for line in source.split("\n"))
+    return "\n".join(_replaced(line, _json_spelling) for line in source.split("\n"))
+
+
+def _replaced(text: str, spelling: Callable[[str], str]) -> str:
+    """The text with each suspect replaced, but for what is harmless where it stands: what joins and colours
+    an emoji, and up to three accents on a letter."""
+    odd = {char for char in set(text) if _suspect(char)}
+    if not odd:
+        return text
+    depends = {char for char in odd if _depends(char)}
+    text = text.translate({ord(char): spelling(char) for char in odd - depends})
+    if not depends:
+        return text
+    patterns = [_STRAY] if depends & _JOINTS else []
+    marks = "".join(sorted(depends - _JOINTS))
+    if marks:
+        spacing = "".join(sorted(char for char in set(text) if unicodedata.category(char) == "Mc"))
+        base = rf"(?:[^\W_]|[{spacing}])" if spacing else r"[^\W_]"
+        stacks = "".join(f"(?<!{base}{f'[{marks}]' * height})" for height in range(_MARKS))
+        patterns.append(f"{stacks}[{marks}]")
+    return re.sub("|".join(patterns), lambda found: spelling(found[0]), text)
 
 
 @lru_cache(maxsize=4096)
@@ -100,7 +125,7 @@ def _suspect(char: str) -> bool:
     """Whether a character may have to be spelt, depending on what stands before it."""
     if " " <= char <= "~":
         return False
-    if char in _BLANKS or char == "⟨" or "\ufe00" <= char <= "\ufe0f" or "\U000e0100" <= char <= "\U000e01ef":
+    if char in _BLANKS or char in _SELECTORS or char == "⟨":
         return True
     kind = unicodedata.category(char)
     if kind == "Cn":
@@ -111,64 +136,26 @@ def _suspect(char: str) -> bool:
 @lru_cache(maxsize=4096)
 def _depends(char: str) -> bool:
     """Whether a suspect may be harmless where it stands."""
-    if char in (_SELECTOR, _JOINER, _KEYCAP):
+    if char in _JOINTS:
         return True
-    return unicodedata.category(char) == "Mn" and not (
-        char in _OVERLAYS
-        or char in _BLANKS
-        or "\ufe00" <= char <= "\ufe0f"
-        or "\U000e0100" <= char <= "\U000e01ef"
-    )
+    never = char in _BLANKS or char in _SELECTORS or char in _OVERLAYS
+    return unicodedata.category(char) == "Mn" and not never
 
 
 def _spelling(char: str) -> str:
     return f"⟨U+{ord(char):04X}⟩"
 
 
-def _spell(found: re.Match[str]) -> str:
-    return found[0] if _harmless(found[0], found.string, found.start()) else _spelling(found[0])
-
-
-def _harmless(char: str, text: str, at: int) -> bool:
-    """An accent on a letter, and what joins and colours an emoji, is no disguise."""
-    before = text[at - 1] if at else ""
-    if char == _SELECTOR:
-        return _is_emoji(before) or (before in "0123456789#*" and text[at + 1 : at + 2] == _KEYCAP)
-    if char == _KEYCAP:
-        return before == _SELECTOR and at > 1 and text[at - 2] in "0123456789#*"
-    if char == _JOINER:
-        return _is_emoji(before.replace(_SELECTOR, text[at - 2 : at - 1])) and _is_emoji(
-            text[at + 1 : at + 2]
-        )
-    for base in reversed(text[max(0, at - _MARKS) : at]):
-        kind = unicodedata.category(base)
-        if kind != "Mn":
-            return kind[0] in "LN" or kind == "Mc"
-    return False
-
-
-def _is_emoji(char: str) -> bool:
-    if not char or char in _BLANKS:
-        return False
-    return (
-        char in _EMOJI
-        or unicodedata.category(char) == "So"
-        or "\U0001f000" <= char <= "\U0001faff"
-        or "\u2190" <= char <= "\u2bff"
-    )
+def _json_spelling(char: str) -> str:
+    if char == "⟨":
+        return char
+    raw = char.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{raw[at : at + 2].hex()}" for at in range(0, len(raw), 2))
 
 
 def _folded_breaks(found: re.Match[str]) -> str:
     breaks = len(_BREAK.findall(found[0]))
     return " ↵ " if breaks == 1 else f" ↵x{breaks} "
-
-
-def _json_escape(found: re.Match[str]) -> str:
-    char = chr(int(found[1], 16))
-    if char == "⟨":
-        return char
-    raw = char.encode("utf-16-be", "surrogatepass")
-    return "".join(f"\\u{raw[at : at + 2].hex()}" for at in range(0, len(raw), 2))
 
 
 def shorten(seen: str, most: int) -> str:

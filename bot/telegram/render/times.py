@@ -39,8 +39,10 @@ def zone_of(name: str) -> ZoneInfo:
 
 
 def lasted(milliseconds: int) -> str:
-    """A duration that was measured: "0.4 s", "4 s", "2 min 5 s"."""
+    """A duration that was measured: "under 0.1 s", "0.4 s", "4 s", "2 min 5 s"."""
     seconds = milliseconds / 1000
+    if seconds < 0.1:
+        return "under 0.1 s"
     if seconds < 10:
         return f"{seconds:.1f} s".replace(".0 s", " s")
     return f"{round(seconds)} s" if seconds < 60 else span(round(seconds), exact=True)

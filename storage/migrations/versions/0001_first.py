@@ -263,13 +263,9 @@ def _create_tables() -> None:
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_conversations_account_id")),
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_conversations_tenant_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_conversations")),
-        sa.UniqueConstraint(
-            "tenant_id",
-            "channel",
-            "chat",
-            "thread",
-            name=op.f("uq_conversations_tenant_id_channel_chat_thread"),
-        ),
+    )
+    op.create_index(
+        "ix_conversations_place", "conversations", ["tenant_id", "channel", "chat", "thread"], unique=False
     )
     op.create_table(
         "messages",

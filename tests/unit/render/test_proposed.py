@@ -161,7 +161,7 @@ def test_in_a_group_sensitive_values_are_masked_everywhere() -> None:
     arguments = {
         "text": "hunter22",
         "n": {"text": ["x9secret", 7]},
-        "list": [{"text": "qwerty12"}],
+        "list": [[{"text": "qwerty12"}, {"text": {"deep": "asdf1234"}}]],
         "to": "Bo",
     }
     changes = {"title": "Say hunter22 to Bo", "tool": "say"}
@@ -170,7 +170,9 @@ def test_in_a_group_sensitive_values_are_masked_everywhere() -> None:
     assert "text: •••• (shown in private)" in text_of(made.html)
     assert "🔒 The hidden values: in your private chat with me." in made.html
     assert (made.complete, made.document) == (False, None)
-    ended = outcome(Status.FAILED, error="hunter22 was refused, x9secret too", formatted="qwerty12 said")
+    ended = outcome(
+        Status.FAILED, error="hunter22 was refused, x9secret and asdf1234 too", formatted="qwerty12 said"
+    )
     failed = view(call(Status.FAILED, attempts=1, arguments=arguments, **changes), outcome=ended)
     running = view(call(Status.RUNNING, attempts=1, arguments=arguments, **changes))
     texts = [
@@ -180,12 +182,18 @@ def test_in_a_group_sensitive_values_are_masked_everywhere() -> None:
         shown(running, known=SECRET, private=False, progress=(0.5, "saying hunter22")).html,
         end_reply(failed).html,
     ]
-    for secret in ("hunter22", "x9secret", "qwerty12"):
+    for secret in ("hunter22", "x9secret", "qwerty12", "asdf1234"):
         assert all(secret not in text for text in texts)
     private = shown(with_arguments(arguments, **changes), known=SECRET)
     assert private.complete
     assert read_back(private.html) == arguments
     assert "<b>Say hunter22 to Bo</b>" in private.html
+
+
+def test_in_a_group_long_sensitive_arguments_are_masked_in_their_summary_too() -> None:
+    made = shown(with_arguments({"text": "hunter22", "to": "x" * 9_000}), known=SECRET, private=False)
+    assert "text: •••• (shown in private)\nto: text, 9,000 characters" in text_of(made.html)
+    assert made.document is None
 
 
 def test_what_is_absent_is_no_secret_and_an_undo_hides_its_title_too() -> None:

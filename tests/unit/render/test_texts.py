@@ -156,7 +156,7 @@ def test_short_texts_are_short(make: Callable[[], Shown]) -> None:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_t10_hostile_text_is_harmless_in_every_text(text: str) -> None:
-    odd = tool(name=text or "t", title=text, command="", form=text, examples=(text,))
+    odd = tool(name="odd", title=text, command="", form=text, examples=(text,))
     for made in (
         texts.start(name=text, role=Role.MEMBER, registry=REGISTRY),
         texts.tools(ToolRegistry([odd])),
@@ -182,8 +182,8 @@ def test_t10_hostile_text_is_harmless_in_every_text(text: str) -> None:
 @pytest.mark.parametrize(
     ("milliseconds", "told"),
     [
-        (0, "0 s"),
-        (40, "0.04 s"),
+        (0, "under 0.1 s"),
+        (99, "under 0.1 s"),
         (400, "0.4 s"),
         (4_000, "4 s"),
         (12_300, "12 s"),
