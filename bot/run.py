@@ -24,7 +24,7 @@ from core.ids import PersonId
 from core.model import Channel, Identity, Person, Role
 from core.ports import Records
 from core.redaction import Redactor
-from tools.print_label import print_label
+from tools.catalog import demo_tools
 
 DEMO_TOKEN: Final = "7000000001:sandbox-demo-bot"  # noqa: S105 - the sandbox takes any well-formed token
 DEMO_TIMEZONE: Final = "Europe/Berlin"
@@ -49,7 +49,7 @@ async def run_demo(
         settings = load(config, environ={**os.environ, **ours}, data=data)
         _log(settings, settings.logging.file or data / "countersign.log")
         product = build(
-            settings, clock=SystemClock(sandbox.clock.now), extra=[print_label(data / "labels.jsonl")]
+            settings, clock=SystemClock(sandbox.clock.now), extra=demo_tools(data / "labels.jsonl")
         )
         await product.start()
         try:

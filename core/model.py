@@ -313,7 +313,8 @@ class CallView:
     approvals: tuple[Approval, ...]
     attempts: tuple[Attempt, ...]
     outcome: Outcome | None
-    undone_by: CallId | None = None
+    undone_by: CallId | None = None  # the call that takes this one back, asked for or done
+    undone: bool = False  # whether it has
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

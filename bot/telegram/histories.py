@@ -143,7 +143,9 @@ async def pending(turn: Turn) -> None:
     )
     rows = await turn.front.pages.waiting_for(member, limit=ROWS + 1)
     buttons = [CallButton(Verb.DETAILS, row.id, 0).encode() for row in rows[:ROWS]]
-    shown = lists.pending(rows[:ROWS], show=buttons, more=len(rows) > ROWS, now=turn.now.wall)
+    shown = lists.pending(
+        rows[:ROWS], show=buttons, more=len(rows) > ROWS, now=turn.now.wall, titles=_titles(turn)
+    )
     await turn.effect("pending", lambda records: _send(records, turn, shown))
 
 
@@ -165,7 +167,13 @@ async def _page(turn: Turn, narrowed: Narrowed, *, cursor: str) -> Shown:
         older=_button("o", page.older, narrowed),
         now=turn.now.wall,
         timezone=speaker.timezone,
+        titles=_titles(turn),
     )
+
+
+def _titles(turn: Turn) -> Mapping[str, str] | None:
+    """In a group, calls of tools with sensitive fields are listed by the tool's title alone."""
+    return None if turn.private else lists.general_titles(turn.front.env.registry)
 
 
 def _filter(turn: Turn, narrowed: Narrowed, speaker: Speaker) -> HistoryFilter:

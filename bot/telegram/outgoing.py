@@ -12,6 +12,7 @@ from bot.telegram.render.message import Button, Shown
 from core.digest import Json
 
 SHOW = "show"
+DOCUMENT = "document"
 END_REPLY = "end_reply"
 CARD = "card"
 

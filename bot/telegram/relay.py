@@ -14,10 +14,10 @@ from datetime import datetime, timedelta
 import structlog
 
 from bot.clock import SystemClock
-from bot.telegram.outgoing import CARD, END_REPLY, Outgoing, from_payload
+from bot.telegram.outgoing import CARD, DOCUMENT, END_REPLY, Outgoing, from_payload
 from bot.telegram.pace import Pace
 from bot.telegram.render import card as render
-from bot.telegram.render.message import Shown
+from bot.telegram.render.message import Document, Shown
 from bot.telegram.sender import Answer, Delivered, Gone, Later, Moved, Sender
 from core.engine import Env
 from core.errors import CorruptRecord, StorageUnavailable
@@ -31,6 +31,7 @@ log = structlog.get_logger(__name__)
 PROGRESS_EVERY_S = 1.0
 GROUP_PROGRESS_EVERY_S = 3.0
 STORAGE_RETRY_S = 1.0
+UNEXPECTED_RETRY_S = 5.0
 _ANY_VERSION = 1 << 30
 ProgressOf = Callable[[CallId], tuple[float, str] | None]
 
@@ -169,6 +170,10 @@ class Relay:
         except CorruptRecord as error:
             log.error("an outgoing message cannot be read", table=error.table, row=error.row_id)
             return await self._drop_corrupt(chat, error)
+        except Exception:
+            # A lane that ended here would hold its chat up, unseen, until something else is told there.
+            log.exception("an outgoing message failed; it is tried again", chat=chat)
+            return UNEXPECTED_RETRY_S
 
     async def _send(self, job: _Job) -> float:
         row = job.row
@@ -176,6 +181,8 @@ class Relay:
         self._boundary("relay.before_send")
         if job.card is not None and job.view is not None and row.kind == CARD:
             answer, card, document = await self._send_card(job.card, job.view)
+        elif row.kind == DOCUMENT:
+            answer, card, document = await self._send_file(row), None, False
         else:
             answer, card, document = await self._sender.put(row.chat, self._message(job)), None, False
         self._boundary("relay.after_send")
@@ -185,6 +192,11 @@ class Relay:
         if job.row.kind == END_REPLY and job.view is not None:
             return Outgoing(shown=render.end_reply(job.view), reply_to=job.reply_to)
         return from_payload(job.row.payload)
+
+    async def _send_file(self, row: OutboxRow) -> Answer:
+        kept = row.payload
+        file = Document(name=kept["name"], content=kept["content"], caption_html=kept["caption_html"])
+        return await self._sender.document(row.chat, file, thread=kept["thread"], reply_to=None)
 
     async def _send_card(self, card: Card, view: CallView) -> tuple[Answer, Card, bool]:
         """Sends or edits a card; then its document, where arguments do not fit and the chat is private."""
@@ -225,7 +237,7 @@ class Relay:
         now = self._clock.now()
         registry = self._env.registry
         if card.line:
-            return render.line(view, tool=tool, now=now, registry=registry)
+            return render.line(view, tool=tool, now=now, registry=registry, private=card.private)
         progress = self._progress_of(view.call.id) if view.call.status in EXECUTING else None
         return render.card(
             view, tool=tool, now=now, registry=registry, private=card.private, progress=progress

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from bot.telegram.outgoing import SHOW, Outgoing
+from bot.telegram.outgoing import DOCUMENT, SHOW, Outgoing
 from bot.telegram.render.message import Shown
 from core.ids import TenantId
 from core.ports import Records
@@ -22,8 +22,24 @@ def reply(
     edit: int | None = None,
     ask: str | None = None,
 ) -> None:
-    """Queues one message to a chat. `edit` replaces that message; `ask` opens the reply field."""
+    """Queues one message to a chat, and the file that goes with it. `edit` replaces that message; `ask`
+    opens the reply field."""
     outgoing = Outgoing(shown=shown, thread=thread, reply_to=reply_to, edit=edit, ask=ask)
     records.outbox.message(
         tenant_id=tenant, account_id=None, chat=chat, kind=SHOW, payload=outgoing.payload(), now=now
     )
+    if shown.document is not None:
+        file = shown.document
+        records.outbox.message(
+            tenant_id=tenant,
+            account_id=None,
+            chat=chat,
+            kind=DOCUMENT,
+            payload={
+                "name": file.name,
+                "content": file.content,
+                "caption_html": file.caption_html,
+                "thread": thread,
+            },
+            now=now,
+        )

@@ -12,6 +12,8 @@ from telegram.error import TelegramError
 
 from bot.telegram.buttons import CallButton, Verb
 from bot.telegram.render import texts, toasts
+from bot.telegram.render.message import ALERT_MOST
+from bot.telegram.render.parts import one_line
 from bot.telegram.render.toasts import Toast
 from bot.telegram.replies import reply
 from bot.telegram.turn import AlreadyHandled, Turn, known_person, principal
@@ -62,7 +64,7 @@ async def tap(turn: Turn, query: CallbackQuery, button: CallButton) -> None:
 async def answer(query: CallbackQuery, toast: Toast) -> None:
     """Tells the person who tapped. Too late for an answer is no error: the card tells as well."""
     try:
-        await query.answer(toast.text[:200], show_alert=toast.alert)
+        await query.answer(one_line(toast.text, ALERT_MOST), show_alert=toast.alert)
     except TelegramError as error:
         log.info("a tap could not be answered", error=str(error))
 
@@ -171,7 +173,7 @@ def _again(records: Records, turn: Turn, call: ToolCall, by: Principal, *, shown
     if role is None or not (shown or visible(call, by=by, role=role)):
         refusal = not_found() if role else Refusal(Code.NOT_A_MEMBER, "You have no access here.")
         return _refused(refused(records, refusal, verb="again", by=by, now=turn.now.wall, call=call))
-    fresh = ask_again(records, call, by=by, message=None, now=turn.now, env=turn.front.env)
+    fresh = ask_again(records, call, by=by, now=turn.now, env=turn.front.env)
     return _proposed(fresh, toasts.asked_again())
 
 

@@ -135,7 +135,7 @@ def _attempt(records: Records, call: ToolCall, *, worker: str, now: Now, env: En
         account_id=call.account_id,
         number=call.attempts,
         worker=worker,
-        started_at=now.real,
+        started_at=now.wall,
         lease_until=now.real + env.limits.lease,
     )
     records.attempts.add(attempt)

@@ -77,9 +77,7 @@ def propose(records: Records, proposal: Proposal, *, by: Principal, now: Now, en
     return Proposed(call=_record(records, call, proposal, tool, by=by, now=now, env=env))
 
 
-def ask_again(
-    records: Records, call: ToolCall, *, by: Principal, message: int | None, now: Now, env: Env
-) -> Proposed | Refused:
+def ask_again(records: Records, call: ToolCall, *, by: Principal, now: Now, env: Env) -> Proposed | Refused:
     """A new call with the arguments of one that ended; it goes through policy again.
 
     Refusal `not_pending` where the call has not ended.

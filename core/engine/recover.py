@@ -89,7 +89,7 @@ def mark(
     records.outcomes.add(outcome)
     fresh = None
     if run_again:
-        fresh = ask_again(records, after, by=by, message=None, now=now, env=env)
+        fresh = ask_again(records, after, by=by, now=now, env=env)
     return Marked(call=after, outcome=outcome, again=fresh)
 
 

@@ -77,7 +77,10 @@ def _verdict(rule: Rule, default: Default, facts: Facts) -> Verdict:
             rule=rule.name,
             reason=f"the rule asks for {', '.join(rule.names)}, and no member has that name",
         )
-    self_approval = default.self_approval if rule.self_approval is None else rule.self_approval
+    self_approval = rule.self_approval
+    if self_approval is None:
+        # A rule that says who signs means them, and not the requester besides.
+        self_approval = default.self_approval and rule.approvers is None and not rule.names
     return Verdict(
         decision=rule.decision,
         rule=rule.name,

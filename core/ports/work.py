@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
 
+from core.lifecycle import Status
 from core.model import (
     CallView,
     ToolCall,
@@ -133,4 +134,5 @@ def view(records: Records, call: ToolCall) -> CallView:
         attempts=tuple(records.attempts.of(call.id)),
         outcome=records.outcomes.get(call.id),
         undone_by=undo.id if undo else None,
+        undone=undo is not None and undo.status is Status.COMPLETED,
     )

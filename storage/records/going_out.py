@@ -28,7 +28,7 @@ _OUT_CARD: Final = Statement(
     _insert.on_conflict_do_update(
         index_elements=["card_id"],
         index_where=text("done_at IS NULL AND card_id IS NOT NULL"),
-        set_={"card_version": _insert.excluded.card_version, "not_before": _insert.excluded.not_before},
+        set_={"card_version": _insert.excluded.card_version},
     )
 )
 _COLUMNS: Final = (

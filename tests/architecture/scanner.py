@@ -14,7 +14,13 @@ from typing import Final
 OTHER_RUNS: Final = frozenset(
     {"asyncio", "subprocess", "self", "Parser", "V2"}  # Python's, and classes of the sandbox
     | {"uow", "writer", "session", "mirror"}  # storage
-    | {"runner", "telegram", "inbox", "product"}  # ToolRunner itself, and what bot.bootstrap composes
+    | {
+        "runner",
+        "telegram",
+        "inbox",
+        "product",
+        "start",
+    }  # ToolRunner itself, and what bot.bootstrap composes
 )
 CATALOG: Final = "tools.catalog"
 _BY_NAME: Final = frozenset({"getattr", "attrgetter", "methodcaller"})

@@ -170,7 +170,9 @@ async def a_setting(stage: Stage) -> Trigger:
 async def an_example(stage: Stage) -> Trigger:
     await stage.up()
     asked = await stage.say("admin", "/start")
-    shown = await stage.phones.see("admin", lambda m: m["message_id"] > asked["message_id"] and bool(m["buttons"]))
+    shown = await stage.phones.see(
+        "admin", lambda m: m["message_id"] > asked["message_id"] and bool(m["buttons"])
+    )
     return tapping(stage, "admin", shown, data=shown["buttons"][0][0]["data"])
 
 
@@ -246,7 +248,9 @@ async def a_withdrawal(stage: Stage) -> Trigger:
 async def an_undo(stage: Stage) -> Trigger:
     await stage.up()
     asked = await stage.say("member", f"/tick {stage.fresh()}", calls=1)
-    line = await stage.phones.see("member", lambda m: m["message_id"] > asked["message_id"] and has(m, "Undo"))
+    line = await stage.phones.see(
+        "member", lambda m: m["message_id"] > asked["message_id"] and has(m, "Undo")
+    )
     return tapping(stage, "member", line, "Undo")
 
 
@@ -262,7 +266,9 @@ async def asking_again(stage: Stage) -> Trigger:
 async def showing_a_card_again(stage: Stage) -> Trigger:
     await stage.ask(stage.fresh())
     asked = await stage.say("approver", "/pending")
-    queue = await stage.phones.see("approver", lambda m: m["message_id"] > asked["message_id"] and has(m, "Show"))
+    queue = await stage.phones.see(
+        "approver", lambda m: m["message_id"] > asked["message_id"] and has(m, "Show")
+    )
     return tapping(stage, "approver", queue, data=data_of(queue, "Show"))
 
 
@@ -345,7 +351,9 @@ async def the_daily_head(stage: Stage) -> Trigger:
 async def a_call_that_cannot_be_read(stage: Stage) -> Trigger:
     """It was allowed and waits for a worker."""
     await stage.dies_at("start.before_commit", saying(stage, "member", f"/tick {stage.fresh()}", calls=1))
-    stage.seen.change("UPDATE tool_calls SET arguments = '{\"text\": ' WHERE status = 'pending' AND tool = 'tick'")
+    stage.seen.change(
+        "UPDATE tool_calls SET arguments = '{\"text\": ' WHERE status = 'pending' AND tool = 'tick'"
+    )
     return nothing
 
 

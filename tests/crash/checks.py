@@ -22,7 +22,8 @@ COUNTED = frozenset({"stamp", "tick", "print_label"})
 _ENDED = ", ".join(f"'{status.value}'" for status in ENDS)
 _UNDECIDED_OR_NOT_RUN = frozenset({"proposed", "pending", "denied", "expired", "cancelled"})
 _ONCE = frozenset(
-    f"call.{status}" for status in ("completed", "failed", "denied", "expired", "cancelled", "interrupted", "running")
+    f"call.{status}"
+    for status in ("completed", "failed", "denied", "expired", "cancelled", "interrupted", "running")
 )
 
 
@@ -64,7 +65,10 @@ class Seen:
         return [
             *(f"call {row}" for row in self.rows(open_calls)),
             *(f"update {row}" for row in self.rows("SELECT update_id FROM inbox WHERE done_at IS NULL")),
-            *(f"message {row}" for row in self.rows("SELECT id, chat, kind, tries FROM outbox WHERE done_at IS NULL")),
+            *(
+                f"message {row}"
+                for row in self.rows("SELECT id, chat, kind, tries FROM outbox WHERE done_at IS NULL")
+            ),
             *(f"update at Telegram {number}" for number in waiting_updates if number not in known),
         ]
 
@@ -100,9 +104,7 @@ class Seen:
         yield from (f"several outcomes: {row}" for row in self.rows(doubled))
         without = f"SELECT id, status FROM tool_calls WHERE status IN ({_ENDED}) AND id NOT IN (SELECT call_id FROM outcomes)"
         yield from (f"ended without an outcome: {row}" for row in self.rows(without))
-        early = (
-            f"SELECT id, status FROM tool_calls WHERE status NOT IN ({_ENDED}) AND id IN (SELECT call_id FROM outcomes)"
-        )
+        early = f"SELECT id, status FROM tool_calls WHERE status NOT IN ({_ENDED}) AND id IN (SELECT call_id FROM outcomes)"
         yield from (f"an outcome before the end: {row}" for row in self.rows(early))
         live = (
             "SELECT call_id, number FROM attempts a WHERE ended_at IS NULL AND NOT EXISTS "
@@ -137,5 +139,3 @@ class Seen:
         for (tenant,) in self.rows("SELECT tenant_id FROM audit_heads"):
             events = self.rows("SELECT * FROM audit_events WHERE tenant_id = ? ORDER BY seq", tenant)
             yield from (str(found) for found in check_chain(event_from_row(row) for row in events))
-
-

@@ -27,7 +27,9 @@ PEOPLE = ("member", "approver", "admin")
 _DIED = "died"
 # A server that has everything imported forks each victim: a real process, at a tenth of the time.
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["pytest", "tests.crash.victim", "alembic.command", "apscheduler.triggers.cron"])
+_CONTEXT.set_forkserver_preload(
+    ["pytest", "tests.crash.victim", "alembic.command", "apscheduler.triggers.cron"]
+)
 
 
 class Life:

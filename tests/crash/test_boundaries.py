@@ -58,7 +58,9 @@ async def test_t14_killed_at_every_boundary(tmp_path: Path) -> None:
             calls = stage.seen.number("SELECT count(*) FROM tool_calls")
         await _settle_what_is_interrupted(stage)
         killed = (stage.data / KILLED).read_text().split()
-    print(f"T14: {calls}/{CALLS} calls, {len(killed)} kills at {len(set(killed))} boundaries, {stage.lives} lives")
+    print(
+        f"T14: {calls}/{CALLS} calls, {len(killed)} kills at {len(set(killed))} boundaries, {stage.lives} lives"
+    )
     missed = set(names) - set(killed) - EXEMPT
     assert not missed, f"no run was killed at {sorted(missed)}"
     assert calls >= CALLS // 10

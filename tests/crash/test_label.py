@@ -28,7 +28,9 @@ async def interrupted(stage: Stage, text: str) -> Seen:
     assert [label.split(maxsplit=1)[1] for label in labels(card)] == list(BUTTONS)
     assert "Interrupted" in card["text"]
     # Telegram tells nobody of an edit: one short reply does.
-    await stage.phones.see("member", lambda m: m.get("reply_to") == card["message_id"] and m["from"]["is_bot"])
+    await stage.phones.see(
+        "member", lambda m: m.get("reply_to") == card["message_id"] and m["from"]["is_bot"]
+    )
     return card
 
 

@@ -1,4 +1,4 @@
-"""A tool whose effects can be counted from outside: one fsynced line a run, in a file the engine never reads."""
+"""A tool whose effects can be counted from outside: an fsynced line a run, in a file no engine reads."""
 
 from __future__ import annotations
 

@@ -153,7 +153,9 @@ async def running_demo(
     data: Path, *, config: Path | None = None, people: bool = True, extra: Sequence[Tool] = ()
 ) -> AsyncIterator[tuple[Phones, Countersign]]:
     """Sandbox and product in this process, limits off, with its three people having opened the bot."""
-    sandbox = await start_sandbox(data=data, limits=Limits.off(), rules=Rules(same_offset_window=0, burst_window=0))
+    sandbox = await start_sandbox(
+        data=data, limits=Limits.off(), rules=Rules(same_offset_window=0, burst_window=0)
+    )
     try:
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
             phones = Phones(sandbox.url, session)

@@ -153,7 +153,7 @@ async def test_t05_a_card_of_another_chat_is_not_known_to_a_member(
 
 
 def forged(real: str, number: int) -> str:
-    """A callback payload that no button has: mutated, cut, swapped, foreign, or for a call that is not there."""
+    """A callback payload that no button has: mutated, cut, swapped, foreign, or for no call at all."""
     chance = random.Random(number)
     verb, opaque_id, revision = real.split(":")
     kinds = [

@@ -137,4 +137,4 @@ async def test_an_invite_brings_somebody_in_with_a_role(demo: Demo) -> None:
 def _data(message: dict[str, object], label: str) -> str:
     rows = message["buttons"]
     assert isinstance(rows, list)
-    return next(b["data"] for row in rows for b in row if label in b["text"])
+    return str(next(b["data"] for row in rows for b in row if label in b["text"]))

@@ -158,7 +158,7 @@ async def test_an_absent_and_a_foreign_call_get_the_same_answer(world: World) ->
 @pytest.mark.parametrize("verb", ["vote", "cancel", "undo", "start"])
 async def test_what_may_not_be_known_of_is_not_handed_back(world: World, verb: str) -> None:
     call = await world.propose("high_once")
-    # BUG: Refused.call is the foreign call where an absent one gives None: a door that shows "the current
+    # Once: Refused.call is the foreign call where an absent one gives None: a door that shows "the current
     # card" with a refusal would show it. The refusal's audit needs the call, the answer must not have it.
     refused = refusal_of(await getattr(world, verb)(call, principal("zoe")))
     assert refused.refusal.code.value == "not_found"

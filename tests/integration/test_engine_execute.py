@@ -98,7 +98,7 @@ async def test_a_call_whose_time_to_start_has_passed_is_not_started(world: World
     """SPEC 2: expired, not started within `start_within`; also where the sweeper was not there first."""
     call = await world.approved()
     world.clock.advance(hours=24)
-    # BUG: no guard looks at `start_by`: after two days of downtime the first worker runs old approvals.
+    # Once: no guard looks at `start_by`: after two days of downtime the first worker runs old approvals.
     assert isinstance(await world.start(call), Refused)
 
 
@@ -472,7 +472,7 @@ async def test_t7_an_undo_that_was_signed_cannot_be_turned_into_its_opposite(wor
     assert not isinstance(undo, Refused)
     signed = await world.approve(undo.call)
     world.change(signed, "undo_of", None)
-    # BUG: the consent digest does not cover undo_of: what was signed as "Undo: …" runs the tool once more.
+    # Once: the consent digest does not cover undo_of: what was signed as "Undo: …" runs the tool once more.
     # (A dry_run_pin that names the original would bind it without a change of the digest.)
     assert code_of(await world.start(signed)) == "approval_invalid"
 
@@ -483,7 +483,7 @@ async def test_what_is_asked_again_after_a_change_shows_what_would_run(world: Wo
     assert code_of(await world.start(call)) == "approval_invalid"
     again = await world.call(call)
     assert again.status is Status.PROPOSED
-    # BUG: _lapse keeps the old title, risk and pin: the card asks to sign "Note tea (1)", low risk, while
+    # Once: _lapse keeps the old title, risk and pin: the card asks to sign "Note tea (1)", low risk, while
     # "gold, 400", medium risk, would run.
     assert (again.title, again.risk.value) == ("Note gold (400)", "medium")
 

@@ -143,7 +143,7 @@ async def test_a_refusal_of_an_unknown_team_goes_to_the_systems_chain(world: Wor
     who = replace(principal("ann"), tenant=TenantId("../nowhere"))
     answer = await world.try_propose("low_once", as_principal=who, conversation=world.conversation())
     assert code_of(answer) == "tenant_unknown"
-    # BUG: `refused` opens an audit chain under whatever tenant id the caller claims (and the mirror a file
+    # Once: `refused` opens an audit chain under whatever tenant id the caller claims (and the mirror a file
     # of that name); SPEC 5: refusals without a tenant go to the chain `_system`.
     assert world.chain("../nowhere") == []
 
@@ -168,7 +168,7 @@ async def test_an_unknown_tool_and_bad_input_are_refused_and_audited(world: Worl
 
 
 async def test_a_number_too_big_for_canonical_json_is_bad_input(world: World) -> None:
-    # BUG: args_digest raises ValueError out of propose ("/done 99999999999999999999" is such a number).
+    # Once: args_digest raises ValueError out of propose ("/done 99999999999999999999" is such a number).
     answer = await world.try_propose("low_once", arguments={"text": "tea", "amount": 2**60})
     assert code_of(answer) == "invalid_input"
 
@@ -180,7 +180,7 @@ async def test_a_tool_whose_assess_breaks_is_not_let_through_and_does_not_break_
         raise ZeroDivisionError
 
     world.registry.register(tool("broken", assess=broken))
-    # BUG: propose raises what assess raises; facts.risk_of takes the same call for critical at dispatch.
+    # Once: propose raises what assess raises; facts.risk_of takes the same call for critical at dispatch.
     answer = await world.try_propose("broken")
     assert isinstance(answer, Refused) or answer.call.risk is Risk.CRITICAL
 

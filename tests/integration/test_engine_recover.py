@@ -256,10 +256,29 @@ async def test_one_corrupt_row_does_not_stop_the_sweeper(world: World) -> None:
     world.clock.advance(hours=24)
     corrupt = CorruptRecord("tool_calls", broken.id, "arguments")
     assert await world.unit(lambda records: records.calls.set_aside(corrupt, now=world.clock.now()))
-    # BUG: Calls.due lists rows that were set aside, so `expire` raises CorruptRecord at every sweep and no
+    # Once: Calls.due lists rows that were set aside, so `expire` raises CorruptRecord at every sweep and no
     # other call ever expires.
     await world.expire()
     assert (await world.call(fine)).status is Status.EXPIRED
+
+
+async def test_a_corrupt_row_is_set_aside_and_told_once_where_it_is_met(world: World) -> None:
+    broken, fine = await world.propose("high_once"), await world.propose("high_once")
+    world.change(broken, "arguments", "{")
+    world.clock.advance(hours=24)
+    for _ in range(2):
+        await world.expire()
+    assert (await world.call(fine)).status is Status.EXPIRED
+    assert world.sql("SELECT status FROM tool_calls WHERE id = ?", broken.id) == [("proposed",)]
+    assert [event.kind for event in world.chain("_system")] == ["record.corrupt"]
+
+
+async def test_a_corrupt_running_row_is_set_aside_where_it_is_met(world: World) -> None:
+    broken, fine = await crashed(world), await crashed(world)
+    world.change(broken.call, "arguments", "{")
+    await world.recover(sole=True)
+    assert (await world.call(fine.call)).status is Status.INTERRUPTED
+    assert [event.kind for event in world.chain("_system")] == ["record.corrupt"]
 
 
 async def test_one_corrupt_row_does_not_stop_recovery(world: World) -> None:
@@ -267,7 +286,7 @@ async def test_one_corrupt_row_does_not_stop_recovery(world: World) -> None:
     world.change(broken.call, "arguments", "{")
     corrupt = CorruptRecord("tool_calls", broken.call.id, "arguments")
     await world.unit(lambda records: records.calls.set_aside(corrupt, now=world.clock.now()))
-    # BUG: Attempts.lapsed lists attempts of rows that were set aside, so `recover` raises CorruptRecord and
+    # Once: Attempts.lapsed lists attempts of rows that were set aside, so `recover` raises CorruptRecord and
     # nothing that was running before a crash is ever taken over.
     await world.recover(sole=True)
     assert (await world.call(fine.call)).status is Status.INTERRUPTED

@@ -73,7 +73,7 @@ async def test_an_undo_that_was_denied_can_be_asked_for_anew(world: World) -> No
     done = await world.done("undo_asks")
     first = await undoing(world, done)
     await world.vote(first, "cat", Vote.DENIED)
-    # BUG: the key undo:<id>:<version> is the same as before, so the denied call is given back for ever,
+    # Once: the key undo:<id>:<version> is the same as before, so the denied call is given back for ever,
     # though the schema's partial index makes room for another one.
     assert (await undoing(world, done)).status is Status.PROPOSED
 
@@ -169,6 +169,16 @@ async def test_a_call_whose_conversation_is_gone_is_not_undone(world: World) -> 
     done = await world.done("undoable")
     world.change(done, "conversation_id", "nowhere")
     assert code_of(await world.undo(done)) == "not_undoable"
+
+
+async def test_an_undo_whose_signature_lapsed_is_signed_anew_and_still_an_undo(world: World) -> None:
+    done = await world.done("undo_asks")
+    signed = await world.approve(await undoing(world, done))
+    await world.role("cat", None)
+    assert code_of(await world.start(signed)) == "approval_invalid"
+    again = await world.call(signed)
+    assert (again.revision, again.title, again.undo_of) == (2, "Undo: Note tea (1)", done.id)
+    assert (await world.execute(await world.approve(again, "cid"))).formatted == "Taken back."
 
 
 async def test_until_when_it_can_be_undone(world: World) -> None:

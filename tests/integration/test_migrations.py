@@ -141,7 +141,7 @@ async def test_a_folder_is_opened_by_one_process_at_a_time(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("folder", ["with space", "100%", "a#b", "ümlaut", "a?b"])
 async def test_any_folder_name_will_do(tmp_path: Path, folder: str) -> None:
-    # BUG ("a?b" only): migrate and Database spell the address as f"sqlite:///{path}", where "?" begins a
+    # Once ("a?b" only): migrate and Database spell the address as f"sqlite:///{path}", where "?" begins a
     # query: the migration goes to another file. sqlalchemy.URL.create("sqlite", database=str(path)) does not.
     async with open_world(tmp_path / folder) as world:
         assert (await world.done("low_once")).version == 3

@@ -74,7 +74,7 @@ async def test_t2_approve_against_deny(world: World) -> None:
             assert code_of(await world.start(call)) == "not_pending"
     assert 0 < denied < ROUNDS
     assert world.ledger.lines == []
-    print(f"T2: {ROUNDS}/{ALL_ROUNDS} rounds")  # noqa: T201 - QUALITY 3 asks for it
+    print(f"T2: {ROUNDS}/{ALL_ROUNDS} rounds")
 
 
 async def test_t4_taps_and_the_sweeper_at_the_moment_of_expiry(world: World) -> None:

@@ -214,7 +214,7 @@ async def test_a_card_sent_anew_forgets_its_message(world: World) -> None:
     call = await world.propose("high_once")
     card = (await world.read(lambda records: records.cards.of(call.id)))[0]
     await world.unit(lambda records: records.cards.shown(replace(card, message_id=42, shown_version=1)))
-    # BUG: as in migrate_chat below: the None in _SEND_ANEW's values is never bound (ProgrammingError).
+    # Once: as in migrate_chat below: the None in _SEND_ANEW's values is never bound (ProgrammingError).
     await world.unit(lambda records: records.cards.send_anew(card))
     assert await world.read(lambda records: records.cards.at(card.chat, 42)) is None
 
@@ -369,7 +369,7 @@ async def test_an_invite_is_spent_once_and_in_time(world: World) -> None:
 
 async def test_a_chat_that_got_a_new_id_is_followed(world: World) -> None:
     call = await world.propose("high_once", where="group")
-    # BUG: Statement.on drops constants that are None, so `message_id=None` of _MIGRATE_CARDS is never bound
+    # Once: Statement.on drops constants that are None, so `message_id=None` of _MIGRATE_CARDS is never bound
     # (ProgrammingError): no group that becomes a supergroup is followed. `null()` there would do.
     await world.unit(lambda r: r.people.migrate_chat(Channel.TELEGRAM, str(GROUP), "-100777"))
     cards = await world.read(lambda r: r.cards.of(call.id))
@@ -386,7 +386,7 @@ async def test_a_new_chat_that_spoke_before_it_was_followed(world: World) -> Non
     await world.propose("high_once", where="group")
     early = replace(world.conversation("group"), id=ConversationId("early"), chat="-100777")
     await world.unit(lambda r: r.people.add_conversation(early, account_name="early", now=NOON))
-    # BUG: UNIQUE(tenant, channel, chat, thread) fails, so the update that tells of the move can never be
+    # Once: UNIQUE(tenant, channel, chat, thread) fails, so the update that tells of the move can never be
     # handled once somebody wrote in the new chat before it.
     await world.unit(lambda r: r.people.migrate_chat(Channel.TELEGRAM, str(GROUP), "-100777"))
 

@@ -212,7 +212,7 @@ async def test_a_begin_that_fails_fails_its_batch_and_no_more(tmp_path: Path) ->
 async def test_a_rollback_that_fails_leaves_nobody_waiting(tmp_path: Path) -> None:
     broken = sqlite3.OperationalError("disk I/O error")
     writer = await writer_on(tmp_path / "c.db", {"COMMIT": broken, "ROLLBACK": broken})
-    # BUG: the ROLLBACK in `_commit`'s except clause raises past the clause that answers the batch: the
+    # Once: the ROLLBACK in `_commit`'s except clause raises past the clause that answers the batch: the
     # thread dies and the batch's callers wait for ever (_abandon only answers what is still queued).
     try:
         with pytest.raises(StorageUnavailable):

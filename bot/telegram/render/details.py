@@ -7,7 +7,7 @@ from typing import Final
 
 from bot.telegram.render import parts
 from bot.telegram.render.arguments import arguments, described, digest, json_file
-from bot.telegram.render.ended import undoing, was_undone
+from bot.telegram.render.ended import undoing
 from bot.telegram.render.message import Document, Shown
 from bot.telegram.render.parts import SIGNS, WORDS, Scene, dotted, lines
 from bot.telegram.render.safe import brief, cut_lines
@@ -68,7 +68,7 @@ def call_details(
 
 def _head(scene: Scene) -> str:
     status = scene.view.call.status
-    if was_undone(scene.view):
+    if scene.view.undone:
         return parts.head(scene, "↩️", "Done, then undone")
     return parts.head(scene, SIGNS[status], WORDS[status].capitalize())
 

@@ -47,7 +47,7 @@ def _completed(scene: Scene) -> Shown:
     view, outcome = scene.view, scene.view.outcome
     marked = outcome is not None and outcome.marked_by is not None
     took = f" · {lasted(outcome.duration_ms)}" if outcome and not marked else ""
-    undone = was_undone(view)
+    undone = view.undone
     until = undo_until(view.call, outcome, scene.registry, now=scene.now)
     open_until = f"undo possible until {moment(until, now=scene.now)}" if until and not view.undone_by else ""
     return Shown(
@@ -63,18 +63,12 @@ def _completed(scene: Scene) -> Shown:
     )
 
 
-def was_undone(view: CallView) -> bool:
-    """Whether an undo of this call has completed: that alone changes a completed call any more."""
-    outcome = view.outcome
-    return view.undone_by is not None and outcome is not None and view.call.changed_at > outcome.completed_at
-
-
 def undoing(view: CallView) -> str:
     """The call that takes this one back, if there is one, and whether it has."""
     if view.undone_by is None:
         return ""
     by = f"<code>#{short_id(view.undone_by)}</code>"
-    return f"Taken back by {by}." if was_undone(view) else f"An undo was asked for: {by}."
+    return f"Taken back by {by}." if view.undone else f"An undo was asked for: {by}."
 
 
 def _failed(scene: Scene) -> Shown:

@@ -28,7 +28,7 @@ _DIGEST: Final = re.compile(r"^[0-9a-f]{64}$")
 _LESS: Final = frozenset({"revision", "channel"})
 _KINDS: Final[Mapping[str, str]] = {
     "call.proposed": "asked for, awaiting signature",
-    "call.pending": "let through",
+    "call.pending": "cleared to run",
     "call.approved": "signed, more are needed",
     "call.running": "started",
     "call.validating": "ran, being checked",

@@ -136,7 +136,7 @@ def test_content_cannot_be_moved_into_the_salt() -> None:
     event = events[0]
     whole = f"{event.salt}:{event.content}"
     cut = whole.rindex(":")
-    # BUG: the salted hash joins salt and content with ":" and a salt may hold colons: the border can be
+    # Once: the salted hash joins salt and content with ":" and a salt may hold colons: the border can be
     # moved (salt='…:{"number"', content='1}') and the altered line still verifies.
     assert problems([replace(event, salt=whole[:cut], content=whole[cut + 1 :])]) != []
 
@@ -164,7 +164,7 @@ def test_the_hash_is_over_the_canonical_json_of_the_event(
 
 
 @pytest.mark.parametrize(
-    "change", [{"actor": "\ud800"}, {"salt": "\ud800"}, {"at_ms": "soon"}, {"seq": None}]
+    "change", [{"actor": "\ud800"}, {"salt": "\ud800"}, {"at_ms": "soon"}, {"at_ms": 2**53}]
 )
 def test_what_has_no_canonical_form_does_not_verify_and_does_not_raise(change: dict[str, Any]) -> None:
     event = replace(chain(1)[0], **change)

@@ -52,7 +52,6 @@ def test_different_values_have_different_forms(one: Any, other: Any) -> None:
 @pytest.mark.parametrize(
     "value",
     [float("nan"), float("inf"), 2**53, -(2**53), "\ud800", {"\udfff": 1}, object(), {1: 2}],
-
 )
 def test_what_has_no_canonical_form_is_a_value_error(value: Any) -> None:
     with pytest.raises(ValueError, match=r".+"):

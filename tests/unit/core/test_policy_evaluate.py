@@ -190,7 +190,7 @@ def test_the_named_person_asking_leaves_nobody_to_sign() -> None:
 def test_a_denial_never_gives_the_reason_of_an_approval_as_its_own() -> None:
     """SPEC 3: a deny by policy is told in plain words."""
     verdict = judged(rule("deny", name="no spending"), risk=Risk.LOW)
-    # BUG: a deny rule without a reason takes the risk's default reason: "Policy denied this: low risk runs
+    # Once: a deny rule without a reason takes the risk's default reason: "Policy denied this: low risk runs
     # at once (no spending)."
     assert verdict.reason != DEFAULT_POLICY.defaults[Risk.LOW].reason
 

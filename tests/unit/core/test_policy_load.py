@@ -129,7 +129,7 @@ def test_each_mistake_is_named_with_its_line_and_what_would_be_right(text: str, 
 def test_a_text_that_breaks_off_is_said_to_do_so_on_its_last_line() -> None:
     with pytest.raises(PolicyError) as raised:
         load_policy('[[rule]]\ndecision = "allow"\n[[rule', tools=TOOLS)
-    # BUG: a last line without a newline is not counted (load._lines), so line 2 is named.
+    # Once: a last line without a newline is not counted (load._lines), so line 2 is named.
     assert raised.value.line == 3
 
 

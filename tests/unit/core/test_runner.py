@@ -263,7 +263,7 @@ async def test_a_tool_stopped_in_the_middle_of_sending_is_not_known_to_have_done
             raise ToolError("it may have gone out", unclear=True) from None
         return ToolResult()
 
-    # BUG: ToolRunner._stop drops `unclear` and the tool's message: timed_out says that the end is known.
+    # Once: ToolRunner._stop drops `unclear` and the tool's message: timed_out says that the end is known.
     result = await ran(send, timeout_s=0.001)
     assert result.status is Status.INTERRUPTED
 
@@ -272,14 +272,14 @@ async def test_a_tool_that_is_no_coroutine_function_is_an_envelope() -> None:
     def plain(_arguments: Any, _context: ToolContext) -> ToolResult:
         return ToolResult(text="done")
 
-    # BUG: ensure_future stands outside the try, so a result that cannot be awaited raises TypeError.
+    # Once: ensure_future stands outside the try, so a result that cannot be awaited raises TypeError.
     result = await ran(plain)
     assert (result.status, result.error_class) == (Status.FAILED, "TypeError")
 
 
 @pytest.mark.parametrize("data", [{"at": NOON}, "\ud800"], ids=repr)
 async def test_data_that_cannot_be_stored_is_a_bad_result(data: Any) -> None:
-    # BUG: the runner lets it through and `finish` raises in its unit of work: the outcome is never written,
+    # Once: the runner lets it through and `finish` raises in its unit of work: the outcome is never written,
     # the lease runs out, and an idempotent tool is run again and again.
     result = await ran(giving(ToolResult(text="done", data=data)))
     assert (result.status, result.error_class) == (Status.FAILED, "bad_result")
@@ -290,7 +290,7 @@ async def test_a_tool_that_exits_does_not_take_the_process_with_it() -> None:
         with asyncio.Runner() as loop:
             return loop.run(ran(raising(SystemExit(3))))
 
-    # BUG: SystemExit passes through the task into the event loop and ends the bot.
+    # Once: SystemExit passes through the task into the event loop and ends the bot.
     try:
         result = await asyncio.to_thread(in_a_loop_of_its_own)
     except BaseException as error:  # noqa: BLE001 - SystemExit is what must not come

@@ -21,7 +21,9 @@ async def _health() -> Any:
     raise AssertionError("nothing runs here")
 
 
-CATALOG: ToolRegistry = build_catalog(limits=ExpenseLimits(), health=_health, extra=[print_label(Path("labels.txt"))])
+CATALOG: ToolRegistry = build_catalog(
+    limits=ExpenseLimits(), health=_health, extra=[print_label(Path("labels.txt"))]
+)
 VALUES = {
     "title": "review the budget",
     "number": "12",

@@ -97,7 +97,7 @@ def test_t12_any_text_gives_a_result_in_time() -> None:
         assert found.reading in Reading
     took.sort()
     p99, longest = took[int(len(took) * 0.99) - 1], took[-1]
-    print(f"T12 parser {ROUNDS}/{FULL}: p99 {p99 * 1e3:.1f} ms, longest {longest * 1e3:.1f} ms")  # noqa: T201
+    print(f"T12 parser {ROUNDS}/{FULL}: p99 {p99 * 1e3:.1f} ms, longest {longest * 1e3:.1f} ms")
     if ROUNDS == FULL:
         assert p99 < 0.05
     assert longest < 1
@@ -162,5 +162,5 @@ def test_p11_a_sentence_is_read_in_time() -> None:
         took.append(time.perf_counter() - start)
     took.sort()
     p50, p99 = took[len(took) // 2], took[int(len(took) * 0.99)]
-    print(f"P11 parser: p50 {p50 * 1e3:.2f} ms, p99 {p99 * 1e3:.2f} ms")  # noqa: T201
+    print(f"P11 parser: p50 {p50 * 1e3:.2f} ms, p99 {p99 * 1e3:.2f} ms")
     assert p50 < 0.005

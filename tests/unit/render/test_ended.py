@@ -67,7 +67,7 @@ def test_an_undo_is_told_once_it_is_done_and_not_before() -> None:
     assert asked.html.startswith("🟢 <b>Done</b>")
     assert "An undo was asked for: <code>#00P88D</code>." in asked.html
     seen = replace(done(), undone_by=OTHER)
-    undone = shown(replace(seen, call=replace(seen.call, changed_at=NOW)))
+    undone = shown(replace(seen, undone=True))
     assert undone.buttons == ()
     assert undone.html.startswith("↩️ <b>Undone</b> · <code>#A7F3Q2</code>\n<s>")
     assert "Taken back by <code>#00P88D</code>." in undone.html

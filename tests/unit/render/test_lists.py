@@ -164,7 +164,7 @@ def test_audit_tells_events_in_words_with_their_facts() -> None:
         "🧾 Audit · #A7F3Q2",
         "1. 21 Nov, 14:00:00 UTC asked for, awaiting signature by Mia",
         "    risk: high",
-        "2. 21 Nov, 14:00:00 UTC let through by Anna",
+        "2. 21 Nov, 14:00:00 UTC cleared to run by Anna",
         "    digest: abababababab…, votes: 1",
         "3. 21 Nov, 14:00:00 UTC odd.kind by system",
         f"Event 3 has the hash {events[2].hash[:16]}…; countersign audit verify checks the chain.",
@@ -208,7 +208,7 @@ def test_details_of_calls_that_wait_run_or_did_not_end() -> None:
     assert "It broke." in text_of(details(failed("ReadTimeout")).html)
     seen = replace(done(), undone_by=OTHER)
     assert "An undo was asked for: #00P88D." in text_of(details(seen).html)
-    undone = replace(seen, call=replace(seen.call, changed_at=NOW))
+    undone = replace(seen, undone=True)
     assert text_of(details(undone).html).startswith("↩️ Done, then undone · #A7F3Q2")
 
 

@@ -81,7 +81,7 @@ def test_t10_hostile_text_is_harmless_on_every_card() -> None:
                 nothing_hidden(one)
         tried += 1
     assert tried >= full // 10
-    print(f"T10 {tried}/{full}")  # noqa: T201 - actual of full
+    print(f"T10 {tried}/{full}")
 
 
 _OURS = re.compile(r"(Approved by|Denied by|✔|🟢 Done|⛔ Denied)")

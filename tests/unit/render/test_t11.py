@@ -63,7 +63,7 @@ def _shown_is_what_runs(arguments: dict[str, Json]) -> None:
 
 def test_t11_what_is_shown_read_back_is_what_runs() -> None:
     _shown_is_what_runs()
-    print(f"T11 {T11}/1000")  # noqa: T201 - actual of full
+    print(f"T11 {T11}/1000")
 
 
 def test_t11_text_that_looks_like_another_line_is_not_read_as_one() -> None:
