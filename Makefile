@@ -3,6 +3,7 @@
 #   make demo [ARGS="--port 8801"]   the whole product in a browser, without a token or an account
 #   make test                        everything that must hold: what CI runs
 #   make check                       the fast part of it, before a commit
+#   make bench                       how fast the engine is, as ratios
 #   make fmt                         formats the code, and mends what can be mended
 #   make lock                        pins the newest versions that requirements/*.in allow
 #   make clean                       removes .venv and everything else that can be made again
@@ -22,7 +23,7 @@ LOCK := $(CURDIR)/build/lock/bin/uv pip compile --quiet --upgrade --generate-has
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test check lint fmt lock clean
+.PHONY: help demo test check lint bench fmt lock clean
 
 help:
 	@sed -n '/^#   make/s/^#   //p' Makefile
@@ -43,6 +44,9 @@ lint: .venv/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: .venv/.dev
+	@$(BIN)/python -m benchmarks.lifecycle
 
 fmt: .venv/.dev
 	$(BIN)/ruff check --fix-only .

@@ -28,6 +28,7 @@ from core.ids import CallId, TenantId
 from core.model import Tenant
 from core.policy import DEFAULT_POLICY, Policy, PolicyError, load_policy
 from core.ports import Records
+from core.redaction import Redactor
 from core.registry import ToolRegistry
 from core.runner import ToolRunner
 from core.tool import Tool
@@ -84,7 +85,9 @@ class Countersign:
         self.executor = Executor(
             uow=self.db.writer,
             reader=self.db.reader,
-            runner=ToolRunner(self.registry, monotonic=time.monotonic),
+            runner=ToolRunner(
+                self.registry, monotonic=time.monotonic, clean=Redactor(settings.secrets).clean
+            ),
             store=RecordsToolStore(self.db.writer, self.db.reader),
             env=self.env,
             clock=clock,

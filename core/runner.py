@@ -20,14 +20,21 @@ GRACE_S: Final = 5.0
 
 
 class ToolRunner:
-    """Runs attempts. `monotonic` measures durations, in seconds; never wall time, which may be moved."""
+    """Runs attempts. `monotonic` measures durations, in seconds; never wall time, which may be moved.
+    `clean` takes secrets out of what tools say, before it is recorded or shown."""
 
     def __init__(
-        self, registry: ToolRegistry, *, monotonic: Callable[[], float], grace_s: float = GRACE_S
+        self,
+        registry: ToolRegistry,
+        *,
+        monotonic: Callable[[], float],
+        grace_s: float = GRACE_S,
+        clean: Callable[[str], str] = str,
     ) -> None:
         self._registry = registry
         self._monotonic = monotonic
         self._grace_s = grace_s
+        self._clean = clean
 
     async def run(self, started: Started, context: ToolContext) -> RunResult:
         """Runs one attempt to its end and tells what became of it. Counts it in the tool's metrics."""
@@ -36,7 +43,8 @@ class ToolRunner:
         duration_ms = round((self._monotonic() - begun) * 1000)
         if self._registry.find(started.call.tool) is not None:
             self._registry.observe(started.call.tool, status=result.status, duration_ms=duration_ms)
-        return replace(result, duration_ms=duration_ms)
+        error = None if result.error is None else self._clean(result.error)
+        return replace(result, duration_ms=duration_ms, error=error, text=self._clean(result.text))
 
     async def _guarded(self, started: Started, context: ToolContext) -> RunResult:
         try:

@@ -61,7 +61,8 @@ class Seen:
         `waiting_updates` were not confirmed at Telegram yet."""
         aside = "id NOT IN (SELECT row_id FROM quarantine)"
         known = {row[0] for row in self.rows("SELECT update_id FROM inbox WHERE done_at IS NOT NULL")}
-        open_calls = f"SELECT id, tool, status FROM tool_calls WHERE status IN ('pending', 'running', 'validating') AND {aside}"
+        going = "status IN ('pending', 'running', 'validating')"
+        open_calls = f"SELECT id, tool, status FROM tool_calls WHERE {going} AND {aside}"
         return [
             *(f"call {row}" for row in self.rows(open_calls)),
             *(f"update {row}" for row in self.rows("SELECT update_id FROM inbox WHERE done_at IS NULL")),
@@ -102,9 +103,10 @@ class Seen:
     def _outcomes(self) -> Iterator[str]:
         doubled = "SELECT call_id, count(*) FROM outcomes GROUP BY call_id HAVING count(*) > 1"
         yield from (f"several outcomes: {row}" for row in self.rows(doubled))
-        without = f"SELECT id, status FROM tool_calls WHERE status IN ({_ENDED}) AND id NOT IN (SELECT call_id FROM outcomes)"
+        calls, told = "SELECT id, status FROM tool_calls WHERE status", "IN (SELECT call_id FROM outcomes)"
+        without = f"{calls} IN ({_ENDED}) AND id NOT {told}"
         yield from (f"ended without an outcome: {row}" for row in self.rows(without))
-        early = f"SELECT id, status FROM tool_calls WHERE status NOT IN ({_ENDED}) AND id IN (SELECT call_id FROM outcomes)"
+        early = f"{calls} NOT IN ({_ENDED}) AND id {told}"
         yield from (f"an outcome before the end: {row}" for row in self.rows(early))
         live = (
             "SELECT call_id, number FROM attempts a WHERE ended_at IS NULL AND NOT EXISTS "
@@ -115,7 +117,8 @@ class Seen:
     def _history(self) -> Iterator[str]:
         """Each step of a call is in the audit once."""
         counted = self.rows(
-            "SELECT call_id, kind, count(*) FROM audit_events WHERE call_id IS NOT NULL GROUP BY 1, 2 HAVING count(*) > 1"
+            "SELECT call_id, kind, count(*) FROM audit_events WHERE call_id IS NOT NULL "
+            "GROUP BY 1, 2 HAVING count(*) > 1"
         )
         yield from (f"audited several times: {row}" for row in counted if row[1] in _ONCE)
         missing = self.rows(
@@ -127,8 +130,9 @@ class Seen:
     def _cards(self) -> Iterator[str]:
         """Every card shows the committed state."""
         old = self.rows(
-            "SELECT k.chat, c.id, k.shown_version, c.version FROM cards k JOIN tool_calls c ON c.id = k.call_id "
-            "WHERE k.shown_version <> c.version AND c.id NOT IN (SELECT row_id FROM quarantine) AND NOT EXISTS "
+            "SELECT k.chat, c.id, k.shown_version, c.version FROM cards k JOIN tool_calls c "
+            "ON c.id = k.call_id WHERE k.shown_version <> c.version "
+            "AND c.id NOT IN (SELECT row_id FROM quarantine) AND NOT EXISTS "
             "(SELECT 1 FROM outbox o WHERE o.card_id = k.id AND o.error IS NOT NULL)"
         )
         yield from (f"a card that shows something old: {row}" for row in old)

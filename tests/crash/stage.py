@@ -1,4 +1,4 @@
-"""The stage that victims live and die on: a sandbox in this process that outlives them all, and their phones."""
+"""The stage that victims live and die on: a sandbox in this process, which outlives them, and phones."""
 
 from __future__ import annotations
 

@@ -1,9 +1,7 @@
-"""T14 and T15: a real process, killed with SIGKILL at every commit and dispatch boundary that the code has."""
+"""T14: a real process, killed with SIGKILL at every commit and dispatch boundary that the code has."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -58,9 +56,8 @@ async def test_t14_killed_at_every_boundary(tmp_path: Path) -> None:
             calls = stage.seen.number("SELECT count(*) FROM tool_calls")
         await _settle_what_is_interrupted(stage)
         killed = (stage.data / KILLED).read_text().split()
-    print(
-        f"T14: {calls}/{CALLS} calls, {len(killed)} kills at {len(set(killed))} boundaries, {stage.lives} lives"
-    )
+    kills = f"{len(killed)} kills at {len(set(killed))} boundaries, {stage.lives} lives"
+    print(f"T14: {calls}/{CALLS} calls, {kills}")
     missed = set(names) - set(killed) - EXEMPT
     assert not missed, f"no run was killed at {sorted(missed)}"
     assert calls >= CALLS // 10

@@ -66,7 +66,8 @@ async def settle(stage: Stage, card: Seen, label: str, *, printed: int) -> None:
     assert not answer["alert"]
     await stage.settled()
     status, marked_by, outcome = stage.seen.rows(
-        "SELECT c.status, o.marked_by, o.status FROM tool_calls c JOIN outcomes o ON o.call_id = c.id WHERE c.id = ?",
+        "SELECT c.status, o.marked_by, o.status FROM tool_calls c JOIN outcomes o ON o.call_id = c.id "
+        "WHERE c.id = ?",
         call,
     )[0]
     assert status == outcome == _ENDS[label]

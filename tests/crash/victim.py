@@ -1,4 +1,4 @@
-"""The process that is killed: the whole product, which tells over a pipe what it committed, and dies where told."""
+"""The process that is killed: the whole product, which tells what it committed and dies where told."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Orders:
 
 
 def tools_of(data: Path, *, label_step_s: float) -> list[Tool]:
-    """Tools whose effects can be counted from outside: not idempotent, idempotent, and ones that take long."""
+    """Tools whose effects can be counted from outside: not idempotent, idempotent, and slow ones."""
     ledger = data / LEDGER
 
     async def tick(_: StampInput, context: ToolContext) -> ToolResult:

@@ -103,9 +103,17 @@ async def running(*command: str, cwd: Path) -> AsyncIterator[tuple[asyncio.subpr
 
 async def test_make_demo_is_started_used_and_stopped(tmp_path: Path) -> None:
     data = tmp_path / "demo-data"
-    demo: tuple[str, ...] = ("make", "-s", "-C", str(ROOT), "demo", f"ARGS=--port 0 --no-open --data {data} --fresh")
+    demo: tuple[str, ...] = (
+        "make",
+        "-s",
+        "-C",
+        str(ROOT),
+        "demo",
+        f"ARGS=--port 0 --no-open --data {data} --fresh",
+    )
     if not (ROOT / ".venv" / ".project").exists():  # not set up by make: the same command without it
-        demo = (sys.executable, "-m", "bot.cli.main", "demo", "--port", "0", "--no-open", "--data", str(data))
+        bare = (sys.executable, "-m", "bot.cli.main")
+        demo = (*bare, "demo", "--port", "0", "--no-open", "--data", str(data))
     async with running(*demo, cwd=ROOT) as (process, url), aiohttp.ClientSession() as session:
         phones = Phones(url, session)
         await phones.say("member", "expense 12.50 EUR coffee")
@@ -154,7 +162,7 @@ async def test_init_and_run_with_a_token_and_claim_with_the_code(tmp_path: Path)
             await phones.say("member", f"/start {claim[1]}")
             await phones.see(
                 "member",
-                lambda m: m["from"]["is_bot"] and "admin already" in m["text"] or "not valid" in m["text"],
+                lambda m: (m["from"]["is_bot"] and "admin already" in m["text"]) or "not valid" in m["text"],
             )
         assert process.returncode == 0
         log = b"".join(path.read_bytes() for path in tmp_path.rglob("*.log"))

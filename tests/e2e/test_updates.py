@@ -19,6 +19,7 @@ from bot.sandbox import people
 from bot.sandbox.limits import Limits
 from bot.sandbox.rules import Rules
 from bot.sandbox.server import RunningSandbox, start_sandbox
+from bot.telegram import relay
 from core.lifecycle import Status
 from core.model import Channel
 from core.ports import Records
@@ -90,7 +91,7 @@ async def hold(world: World, product: Countersign) -> None:
         await for_ever.wait()
         return []
 
-    product.telegram.inbox._fetch = fetch  # type: ignore[method-assign]
+    product.telegram.inbox._fetch = fetch  # type: ignore[method-assign, assignment]
     said = await phones.say("member", "/help")
     await phones.see("member", lambda m: m["message_id"] > said["message_id"] and m["from"]["is_bot"])
     await settled(product)
@@ -101,7 +102,7 @@ def product_updates(world: World, *, forget: bool = False) -> list[Raw]:
     """What waits for the bot at the sandbox, as Telegram would give it."""
     updates = world[0].world.updates
     bot = next(iter(world[0].world.bots))
-    found = [waiting.body for waiting in updates._queue(bot).updates.values()]
+    found: list[Raw] = [waiting.body for waiting in updates._queue(bot).updates.values()]
     if forget:
         updates.drop(bot)
     return found
@@ -176,7 +177,7 @@ async def said(world: World, number: int, stamps: int) -> list[Raw]:
 async def tapped(world: World, stamps: int, *, after: int = 0) -> list[Raw]:
     """One tap on each stamp's card: every second one is denied."""
     sandbox, phones, _ = world
-    cards = {}
+    cards: dict[int, dict[str, Seen]] = {}
     for person in ("approver", "admin"):
         for message in await phones.messages(person):
             if "Approve" in " ".join(labels(message)) and message["message_id"] > after:
@@ -188,15 +189,15 @@ async def tapped(world: World, stamps: int, *, after: int = 0) -> list[Raw]:
         label = "Deny" if paper % 2 else "Approve"
         message = cards_by[signer]
         data = next(b["data"] for row in message["buttons"] for b in row if label in b["text"])
-        person = next(p for p in sandbox.world.people.values() if p.key == signer)
+        who = next(p for p in sandbox.world.people.values() if p.key == signer)
         bot = next(iter(sandbox.world.bots))
-        stored = sandbox.world.messages[f"{person.id}:{bot}"][message["message_id"]]
-        people.press(sandbox.world, person, stored, data)
+        stored = sandbox.world.messages[f"{who.id}:{bot}"][message["message_id"]]
+        people.press(sandbox.world, who, stored, data)
     return product_updates(world, forget=True)
 
 
 def paper_of(text: str) -> int:
-    return int(text.split("paper-")[1].split()[0].strip('"'))
+    return int(text.split("paper-")[1].split(maxsplit=1)[0].strip('"'))
 
 
 def effects_by_text(ledger: Path) -> Counter[str]:
@@ -204,7 +205,7 @@ def effects_by_text(ledger: Path) -> Counter[str]:
 
 
 async def newest(phones: Phones, chat: str) -> int:
-    return max(message["message_id"] for message in await phones.messages(chat))
+    return max(int(message["message_id"]) for message in await phones.messages(chat))
 
 
 MALFORMED: list[dict[str, Any]] = [
@@ -409,7 +410,7 @@ async def test_t29_not_modified_and_a_query_that_is_too_old_are_no_failures(worl
         await phones.say("member", "/stamp paper-0")
         copy = await phones.see("approver", lambda m: "paper-0" in m["text"] and bool(m["buttons"]))
         await settled(product)
-        same = "Bad Request: message is not modified: specified new message content and reply markup are exactly the same"
+        same = "Bad Request: message is not modified: specified new message content is exactly the same"
         await phones.post("faults", method="editMessageText", chat="approver", status=400, description=same)
         old = "Bad Request: query is too old and response timeout expired or query ID is invalid"
         await phones.post("faults", method="answerCallbackQuery", status=400, description=old)
@@ -456,6 +457,26 @@ async def test_t27_what_failed_is_sent_again(world: World, fault: dict[str, Any]
         assert first["message_id"] < second["message_id"], "in order"
         await settled(product)
         assert not await product.db.reader.read(lambda r: r.outbox.chats())
+
+
+async def test_an_unexpected_failure_does_not_end_a_chat(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lane goes on by itself: nobody else has to say something there first."""
+    monkeypatch.setattr(relay, "UNEXPECTED_RETRY_S", 0.05)
+    _, phones, _ = world
+    async with living(world) as product:
+        sender = product.telegram.relay._sender
+        put, failures = sender.put, iter([KeyError("unexpected")])
+
+        async def fails_once(*arguments: Any) -> Any:
+            for failure in failures:
+                raise failure
+            return await put(*arguments)
+
+        monkeypatch.setattr(sender, "put", fails_once)
+        await phones.say("member", "create task: told all the same")
+        await phones.see("member", "told all the same")
 
 
 async def test_html_that_telegram_refuses_is_sent_plainly(world: World) -> None:

@@ -265,9 +265,7 @@ async def test_a_manual_call_waits_for_execute(world: World) -> None:
 
 async def ask(world: World, call: ToolCall, by: str = "ann") -> Proposed | Refused:
     return await world.unit(
-        lambda records: ask_again(
-            records, call, by=principal(by), message=None, now=world.clock.moment, env=world.env
-        )
+        lambda records: ask_again(records, call, by=principal(by), now=world.clock.moment, env=world.env)
     )
 
 

@@ -1,0 +1,21 @@
+"""What the rooms give away. A name more or less is a decision: it is written down here."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+EXPORTS = {
+    "core.engine": "Decided Env Limits Marked Proposal Proposed Refused Started ask_again cancel decide "
+    "expire finish mark propose recover start undo",
+    "core.parsing": "Candidate ParseContext Reading Understood fill question understand",
+    "core.policy": "DEFAULT_POLICY Facts Policy PolicyError Rule evaluate load_policy",
+    "core.ports": "Approvals Attempts Audit Calls Cards ChainHead Clock Dialogue Dialogues Inbox Now Outbox "
+    "OutboxRow Outcomes People Reader Records UnitOfWork view",
+}
+
+
+@pytest.mark.parametrize("room", EXPORTS)
+def test_a_room_exports_what_is_written_here(room: str) -> None:
+    assert sorted(importlib.import_module(room).__all__) == sorted(EXPORTS[room].split())
