@@ -46,6 +46,7 @@ from core.queries import Pages
 
 log = structlog.get_logger(__name__)
 
+_NOT_KNOWN: Final = "telegram.token is not known to Telegram. Ask @BotFather for it (/mybots, API Token)."
 FIRST_RETRY_S: Final = 0.5
 MOST_RETRY_S: Final = 30.0
 FLUSH_S: Final = 5.0
@@ -149,7 +150,10 @@ class TelegramBot:
         await self.relay.start()
         self._taking = asyncio.ensure_future(self.inbox.run())
         await menu.set_general(self._bot, self._env.registry)
-        await self._taking
+        try:
+            await self._taking
+        except InvalidToken:
+            raise ConfigError(_NOT_KNOWN) from None
 
     async def stop_taking(self) -> None:
         """No new updates; those in hand are handled to their end."""
@@ -192,9 +196,7 @@ class TelegramBot:
             try:
                 await self._application.initialize()
             except InvalidToken:
-                raise ConfigError(
-                    "telegram.token is not known to Telegram. Ask @BotFather for it (/mybots, API Token)."
-                ) from None
+                raise ConfigError(_NOT_KNOWN) from None
             except TelegramError as error:
                 log.warning("Telegram cannot be reached yet", error=str(error), again_in_s=wait)
                 await asyncio.sleep(wait)

@@ -168,6 +168,9 @@ class Inbox:
                 await asyncio.sleep(backoff)
                 backoff = min(backoff * 2, MOST_BACKOFF_S)
                 continue
+            except Exception:
+                # It stays undone, and is handed over again at the next start.
+                log.exception("an update could not be handled", update_id=_update_id(lane[0]))
             lane.popleft()
         del self._lanes[chat]
 

@@ -22,7 +22,7 @@ class Window:
 
 
 OVERALL: Final = Window(30, 1.0)
-PRIVATE: Final = Window(5, 5.0)
+PRIVATE: Final = Window(10, 10.0)
 GROUP: Final = Window(20, 60.0)
 
 

@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 PROGRESS_EVERY_S = 1.0
 GROUP_PROGRESS_EVERY_S = 3.0
 STORAGE_RETRY_S = 1.0
-UNEXPECTED_RETRY_S = 5.0
+MOST_TRIES = 5
 _ANY_VERSION = 1 << 30
 ProgressOf = Callable[[CallId], tuple[float, str] | None]
 
@@ -171,9 +171,8 @@ class Relay:
             log.error("an outgoing message cannot be read", table=error.table, row=error.row_id)
             return await self._drop_corrupt(chat, error)
         except Exception:
-            # A lane that ended here would hold its chat up, unseen, until something else is told there.
-            log.exception("an outgoing message failed; it is tried again", chat=chat)
-            return UNEXPECTED_RETRY_S
+            log.exception("an outgoing message could not be sent", chat=chat)
+            return await self._stumble(chat)
 
     async def _send(self, job: _Job) -> float:
         row = job.row
@@ -278,6 +277,23 @@ class Relay:
         outgoing = Outgoing(shown=self._render(card, current), edit=message_id)
         answer = await self._sender.put(chat, outgoing)
         return answer.seconds if isinstance(answer, Later) else 0.0
+
+    async def _stumble(self, chat: int) -> float:
+        """A mistake of ours must not hold up the chat for ever: a few more tries, then the next message."""
+        now = self._clock.real()
+
+        def work(records: Records) -> float:
+            row = records.outbox.first(chat)
+            if row is None:
+                return 0.0
+            if row.tries >= MOST_TRIES:
+                records.outbox.drop_first(chat, now=now, error="failed")
+                return 0.0
+            wait = float(2**row.tries)
+            records.outbox.postpone(row, until=now + timedelta(seconds=wait))
+            return wait
+
+        return await self._uow.run("relay.stumble", work)
 
     async def _drop_corrupt(self, chat: int, error: CorruptRecord) -> float:
         now = self._clock.real()

@@ -112,6 +112,8 @@ class Executor:
 
     async def recover(self, *, sole: bool = False) -> None:
         """Takes over what dead workers held: runs it again where that is safe, else asks a person."""
+        # A database that was held up for longer than a lease must not make us our own heir.
+        await self.renew()
         lapsed = await self._reader.read(
             lambda records: records.attempts.lapsed(
                 self._clock.real(), alive=self._worker if sole else None, limit=1
@@ -129,10 +131,11 @@ class Executor:
 
     async def renew(self) -> None:
         """Extends the leases of what this worker has in hand."""
-        if self._running:
+        in_hand = list(self._running)
+        if in_hand:
             until = self._clock.real() + self._env.limits.lease
             await self._uow.run(
-                "renew", lambda records: records.attempts.renew(self._worker, lease_until=until)
+                "renew", lambda records: records.attempts.renew(self._worker, in_hand, lease_until=until)
             )
 
     async def drain(self, seconds: float) -> None:
@@ -182,11 +185,16 @@ class Executor:
     async def _execute(self, started: Started) -> None:
         call = started.call
         with structlog.contextvars.bound_contextvars(call_id=call.id, tool=call.tool):
-            requester = await self._reader.read(lambda records: _requester(records, started))
-            context = self._context(started, requester)
-            self._boundary("tool.before")
-            result = await self._runner.run(started, context)
-            self._boundary("tool.after")
+            try:
+                requester = await self._reader.read(lambda records: _requester(records, started))
+                context = self._context(started, requester)
+            except Exception:
+                log.exception("a call could not be prepared")
+                result = _NOT_PREPARED
+            else:
+                self._boundary("tool.before")
+                result = await self._runner.run(started, context)
+                self._boundary("tool.after")
             self._progress.pop(call.id, None)
             await self._write(started, result)
 
@@ -259,6 +267,17 @@ def _requester(records: Records, started: Started) -> _Requester:
         timezone=(person and person.timezone) or (tenant.timezone if tenant else "UTC"),
         currency=tenant.currency if tenant else "EUR",
     )
+
+
+_NOT_PREPARED: Final = RunResult(
+    status=Status.FAILED,
+    text="",
+    data=None,
+    references={},
+    error="It could not be prepared, and the tool was not started.",
+    error_class="internal",
+    duration_ms=0,
+)
 
 
 class RecordsToolStore:

@@ -13,7 +13,7 @@ from core.engine.answers import Proposed, Refused, refused
 from core.engine.change import reply_at_end, tell, write_unrun_outcome
 from core.engine.env import Env
 from core.engine.facts import assessed, gather, judge
-from core.engine.routing import route
+from core.engine.routing import route, signers_chats
 from core.errors import Code, InvalidInput, Refusal
 from core.ids import CallId, short_id
 from core.lifecycle import ENDS, Status
@@ -36,6 +36,9 @@ _STATUS = {
     PolicyDecision.DENY: Status.DENIED,
 }
 _SHORT_ID_TRIES = 3
+_NOBODY_REACHED = (
+    "Nobody who may sign this has opened me yet. Ask one of them to send me /start, then /pending."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +207,14 @@ def _known(records: Records, call: ToolCall) -> ToolCall | None:
     return known
 
 
+def _with_reach(records: Records, call: ToolCall, place: Conversation, *, env: Env) -> ToolCall:
+    """The call, saying so on its card where nobody who may sign can be reached."""
+    alone = place.private and call.status is Status.PROPOSED and not call.verdict.self_approval
+    if not alone or call.verdict.note or signers_chats(records, call, env=env):
+        return call
+    return replace(call, verdict=replace(call.verdict, note=_NOBODY_REACHED))
+
+
 def _record(
     records: Records, call: ToolCall, proposal: Proposal, tool: Tool, *, by: Principal, now: Now, env: Env
 ) -> ToolCall:
@@ -220,6 +231,7 @@ def _record(
         start_by=now.wall + env.limits.start_within if status is Status.PENDING else None,
     )
     call = replace(call, consent_digest=consent_digest_of(call))
+    call = _with_reach(records, call, proposal.conversation, env=env)
     records.calls.insert(call)
     route(records, call, proposal.conversation, env=env)
     content: dict[str, Json] = {

@@ -30,7 +30,7 @@ def route(records: Records, call: ToolCall, conversation: Conversation, *, env: 
             line=line,
         )
     if call.status is Status.PROPOSED and not call.verdict.self_approval:
-        for chat in _signers_chats(records, call, env=env):
+        for chat in signers_chats(records, call, env=env):
             _add(
                 records,
                 call,
@@ -56,7 +56,8 @@ def show_here(
     records.outbox.card(call)
 
 
-def _signers_chats(records: Records, call: ToolCall, *, env: Env) -> list[int]:
+def signers_chats(records: Records, call: ToolCall, *, env: Env) -> list[int]:
+    """The chats in which somebody who may sign can be reached."""
     if env.approvers_chat is not None and not call.verdict.named:
         return [env.approvers_chat]
     chats = []

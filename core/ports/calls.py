@@ -88,8 +88,8 @@ class Attempts(Protocol):
         """Ends this attempt: THE fence. False where it is not live any more; then nothing may be written."""
         ...
 
-    def renew(self, worker: str, *, lease_until: datetime) -> int:
-        """Extends the leases of all live attempts of a worker; how many."""
+    def renew(self, worker: str, call_ids: Sequence[CallId], *, lease_until: datetime) -> int:
+        """Extends the leases of a worker's live attempts at these calls; how many."""
         ...
 
     def lapsed(self, now: datetime, *, alive: str | None, limit: int) -> Sequence[Attempt]:

@@ -34,7 +34,11 @@ _END_ATTEMPT: Final = Statement(
 )
 _RENEW: Final = Statement(
     update(attempts)
-    .where(attempts.c.worker == arg("holder"), attempts.c.ended_at.is_(None))
+    .where(
+        attempts.c.call_id == arg("call"),
+        attempts.c.worker == arg("holder"),
+        attempts.c.ended_at.is_(None),
+    )
     .values(lease_until=arg("until"))
 )
 _NOT_SET_ASIDE: Final = attempts.c.call_id.not_in(
@@ -101,9 +105,10 @@ class Attempts:
         """Ends this attempt; False where it is not live any more."""
         return self._session.run(_END_ATTEMPT, call=call_id, held=number, now_=to_ms(now)) == 1
 
-    def renew(self, worker: str, *, lease_until: datetime) -> int:
-        """Extends the leases of all live attempts of a worker."""
-        return self._session.run(_RENEW, holder=worker, until=to_ms(lease_until))
+    def renew(self, worker: str, call_ids: Sequence[CallId], *, lease_until: datetime) -> int:
+        """Extends the leases of a worker's live attempts at these calls; how many."""
+        until = to_ms(lease_until)
+        return sum(self._session.run(_RENEW, holder=worker, call=each, until=until) for each in call_ids)
 
     def lapsed(self, now: datetime, *, alive: str | None, limit: int) -> Sequence[Attempt]:
         """Live attempts whose lease has run out, or that are not `alive`'s."""

@@ -67,8 +67,14 @@ async def test_a_renewed_lease_holds(world: World) -> None:
     started = await crashed(world)
     world.clock.advance(10)
     until = world.clock.real() + world.env.limits.lease
-    assert await world.unit(lambda records: records.attempts.renew("w1", lease_until=until)) == 1
-    assert await world.unit(lambda records: records.attempts.renew("w9", lease_until=until)) == 0
+    assert (
+        await world.unit(lambda records: records.attempts.renew("w1", [started.call.id], lease_until=until))
+        == 1
+    )
+    assert (
+        await world.unit(lambda records: records.attempts.renew("w9", [started.call.id], lease_until=until))
+        == 0
+    )
     world.clock.advance(14)
     await world.recover()
     assert (await world.call(started.call)).status is Status.RUNNING
