@@ -312,7 +312,7 @@ class _Command(filters.MessageFilter):
 
     def filter(self, message: Message) -> bool:
         """Whether the message is this command."""
-        found = self._pattern.match(message.text or "")
+        found = self._pattern.match(message.text or message.caption or "")
         if found is None:
             return False
         return found["bot"] is None or found["bot"].lower() == message.get_bot().username.lower()

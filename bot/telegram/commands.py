@@ -124,7 +124,7 @@ def _invite(records: Records, turn: Turn, by: Principal, rest: str) -> Shown:
     try:
         role = Role(rest.strip().lower() or Role.MEMBER)
     except ValueError:
-        return texts.which_role()
+        return texts.which_role() if by.holds(Role.ADMIN) else texts.admins_only()
     code = new_code()
     answer = invite(
         records,

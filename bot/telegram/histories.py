@@ -122,11 +122,16 @@ async def first(turn: Turn, text: str) -> None:
     await turn.effect("history", lambda records: _send(records, turn, shown))
 
 
-async def turned(turn: Turn, argument: str, message_id: int) -> None:
-    """Newer or older, in place. The argument is "<n or o><opaque call id>.<filters>"."""
+async def turned(turn: Turn, argument: str, message_id: int) -> bool:
+    """Newer or older, in place; False, with nothing shown, for somebody who is no member. The argument is
+    "<n or o><opaque call id>.<filters>"."""
+    if (await turn.front.reader.read(turn.speaker)).role is None:
+        await turn.effect("stranger", lambda records: None)
+        return False
     cursor, _, filters = argument.partition(".")
     shown = await _page(turn, decode_filters(filters, turn.front.env.registry), cursor=cursor)
     await turn.effect("history", lambda records: _send(records, turn, shown, edit=message_id))
+    return True
 
 
 async def pending(turn: Turn) -> None:

@@ -42,7 +42,7 @@ async def said(turn: Turn, message: Message) -> None:
     addressed = turn.private or _addresses(turn, message)
     heard = await turn.front.reader.read(lambda records: _hear(records, turn))
     answers = heard.dialogue is not None and not text.startswith("/")
-    if not addressed and not (answers and message.reply_to_message is not None):
+    if not addressed:
         await turn.effect("ignored", lambda records: None)
         return
     if heard.speaker.role is None:
@@ -54,10 +54,10 @@ async def said(turn: Turn, message: Message) -> None:
         currency=heard.speaker.currency,
         quoted=message.forward_origin is not None,
     )
+    plain = _without_mention(text, turn.front.bot_username)
     if answers and heard.dialogue is not None and heard.dialogue.kind == ASK:
-        understood = _answered(turn, heard.dialogue, text, context)
+        understood = _answered(turn, heard.dialogue, plain, context)
     else:
-        plain = _without_mention(text, turn.front.bot_username)
         understood = understand(plain, registry=turn.front.env.registry, context=context)
     await turn.effect("said", lambda records: _act(records, turn, message, text, understood))
 

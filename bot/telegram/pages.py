@@ -15,6 +15,7 @@ from bot.telegram.render.toasts import Toast
 from bot.telegram.replies import reply
 from bot.telegram.taps import answer
 from bot.telegram.turn import AlreadyHandled, Turn, known_person, place, principal
+from core.errors import Code, Refusal
 from core.parsing import ParseContext, Reading, understand
 from core.parsing.money import CURRENCIES
 from core.ports import Records
@@ -33,8 +34,8 @@ async def tap(turn: Turn, query: CallbackQuery, button: PageButton) -> None:
 async def _act(turn: Turn, button: PageButton, message_id: int) -> Toast:
     match button.page:
         case Page.HISTORY:
-            await histories.turned(turn, button.argument, message_id)
-            return Toast("")
+            shown = await histories.turned(turn, button.argument, message_id)
+            return Toast("") if shown else _no_access()
         case Page.CHOOSE:
             return await turn.effect("choose", lambda r: _choose(r, turn, button.argument, message_id))
         case Page.SETTING:
@@ -45,18 +46,20 @@ async def _act(turn: Turn, button: PageButton, message_id: int) -> Toast:
             return await turn.effect("tap.unknown", lambda r: toasts.unknown_button())
 
 
+def _no_access() -> Toast:
+    """A tap by somebody who is no member, on a message of a chat they are in."""
+    return toasts.refusal(Refusal(Code.NOT_A_MEMBER, "You have no access here. Ask an admin for an invite."))
+
+
 def _choose(records: Records, turn: Turn, argument: str, message_id: int) -> Toast:
     """An answer to "Did you mean": only the person who was asked, and only on the newest question."""
     person = known_person(records, turn)
     role = records.people.role(turn.front.home, person.id)
     dialogue = records.dialogues.get(turn.chat.id, person.id)
     origin, _, choice = argument.partition(".")
-    if (
-        role is None
-        or dialogue is None
-        or dialogue.kind != CHOOSE
-        or str(dialogue.state["message"]) != origin
-    ):
+    if role is None:
+        return _no_access()
+    if dialogue is None or dialogue.kind != CHOOSE or str(dialogue.state["message"]) != origin:
         return toasts.too_old()
     records.dialogues.drop(turn.chat.id, person.id)
     candidates = dialogue.state["candidates"]
@@ -78,7 +81,7 @@ def _set(records: Records, turn: Turn, argument: str, message_id: int) -> Toast:
     tenant = records.people.tenant(turn.front.home)
     role = records.people.role(turn.front.home, person.id)
     if role is None or tenant is None:
-        return toasts.too_old()
+        return _no_access()
     name, _, value = argument.partition("=")
     if name == "tz" and value in available_timezones():
         person = replace(person, timezone=value)
@@ -86,6 +89,7 @@ def _set(records: Records, turn: Turn, argument: str, message_id: int) -> Toast:
         person = replace(person, currency=value)
     elif name == "replies" and value in {"on", "off"}:
         person = replace(person, end_replies=value == "on")
+        value = f"replies {value}"
     else:
         return toasts.unknown_button()
     records.people.save_settings(person)
@@ -100,8 +104,10 @@ def _say(records: Records, turn: Turn, argument: str) -> Toast:
     role = records.people.role(turn.front.home, person.id)
     tenant = records.people.tenant(turn.front.home)
     number = int(argument) if argument.isdigit() else -1
-    if role is None or tenant is None or not 0 <= number < len(texts.EXAMPLES):
-        return toasts.too_old()
+    if role is None or tenant is None:
+        return _no_access()
+    if not 0 <= number < len(texts.EXAMPLES):
+        return toasts.unknown_button()
     context = ParseContext(
         now=turn.now.wall,
         timezone=person.timezone or tenant.timezone,

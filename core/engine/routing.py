@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.digest import canonical
 from core.engine.env import Env
 from core.ids import CardId
 from core.lifecycle import Status
@@ -9,13 +10,16 @@ from core.model import Card, Channel, Conversation, ToolCall
 from core.policy.evaluate import eligible
 from core.ports import Records
 
+_SURELY_SHOWN_BYTES = 1500
+"""Arguments up to this size stand on a card in full, however they are spelt out there."""
+
 
 def route(records: Records, call: ToolCall, conversation: Conversation, *, env: Env) -> None:
     """Adds the cards of a new call, or those still missing, and queues them.
 
     A call that needs no signature is one line in the requester's chat. One that does is a card there, with
     copies to those who may sign: none are sent where the requester may sign alone, so that nobody is asked
-    for trifles.
+    for trifles. What a group's card does not show whole goes to each signer in private besides.
     """
     line = call.status in {Status.PENDING, Status.DENIED}
     if conversation.channel is Channel.TELEGRAM:
@@ -29,19 +33,26 @@ def route(records: Records, call: ToolCall, conversation: Conversation, *, env: 
             private=conversation.private,
             line=line,
         )
-    if call.status is Status.PROPOSED and not call.verdict.self_approval:
-        for chat in signers_chats(records, call, env=env):
-            _add(
-                records,
-                call,
-                env=env,
-                chat=chat,
-                thread=None,
-                reply_to=None,
-                private=chat != env.approvers_chat,
-                line=False,
-            )
+    if call.status is Status.PROPOSED:
+        for chat in _copies(records, call, conversation, env=env):
+            private = chat != env.approvers_chat
+            _add(records, call, env=env, chat=chat, thread=None, reply_to=None, private=private, line=False)
     records.outbox.card(call)
+
+
+def _copies(records: Records, call: ToolCall, conversation: Conversation, *, env: Env) -> list[int]:
+    """The chats, besides the requester's, that this call's card goes to."""
+    chats = [] if call.verdict.self_approval else signers_chats(records, call, env=env)
+    in_groups = not conversation.private or env.approvers_chat in chats
+    if in_groups and not _shown_whole_in_groups(call, env=env):
+        chats += [chat for chat in _private_chats(records, call) if chat not in chats]
+    return chats
+
+
+def _shown_whole_in_groups(call: ToolCall, *, env: Env) -> bool:
+    tool = env.registry.find(call.tool)
+    masked = tool is None or bool(tool.sensitive)
+    return not masked and len(canonical(dict(call.arguments))) <= _SURELY_SHOWN_BYTES
 
 
 def show_here(
@@ -60,6 +71,10 @@ def signers_chats(records: Records, call: ToolCall, *, env: Env) -> list[int]:
     """The chats in which somebody who may sign can be reached."""
     if env.approvers_chat is not None and not call.verdict.named:
         return [env.approvers_chat]
+    return _private_chats(records, call)
+
+
+def _private_chats(records: Records, call: ToolCall) -> list[int]:
     chats = []
     for member in records.people.members(call.tenant_id):
         if eligible(call.verdict, requester=call.requester_id, person=member.person_id, role=member.role):
