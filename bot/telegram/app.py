@@ -264,12 +264,16 @@ class TelegramBot:
 
     async def _on_membership(self, update: Update, _: CallbackContext[Any, Any, Any, Any]) -> None:
         turn = self._turn(update)
-        if turn is not None and update.my_chat_member is not None:
+        if turn is None or update.my_chat_member is None:
+            await self._done(update.update_id)
+        else:
             await membership.changed(turn, update.my_chat_member)
 
     async def _on_migration(self, update: Update, _: CallbackContext[Any, Any, Any, Any]) -> None:
         turn, message = self._turn(update), update.effective_message
-        if turn is not None and message is not None:
+        if turn is None or message is None:
+            await self._done(update.update_id)
+        else:
             await membership.migrated(turn, message)
 
     async def _on_anything_else(self, update: Update, _: CallbackContext[Any, Any, Any, Any]) -> None:

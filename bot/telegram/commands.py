@@ -86,7 +86,7 @@ async def start(turn: Turn, message: Message) -> None:
             _send(records, turn, texts.settings(person, tenant))
         return role
 
-    role = await turn.effect("start", work)
+    role = await turn.effect("command.start", work)
     if turn.private and role is not None:
         await turn.front.registered(turn.chat.id, role)
 

@@ -8,6 +8,7 @@ from telegram.constants import ChatMemberStatus
 from bot.telegram.render import texts
 from bot.telegram.replies import reply
 from bot.telegram.turn import Turn
+from core.engine.routing import follow_chat
 from core.model import Channel
 from core.ports import Records
 
@@ -36,6 +37,8 @@ async def migrated(turn: Turn, message: Message) -> None:
 
     def work(records: Records) -> None:
         if new is not None:
-            records.people.migrate_chat(Channel.TELEGRAM, str(turn.chat.id), str(new))
+            follow_chat(records, old=turn.chat.id, new=new, now=turn.now.wall)
 
     await turn.effect("migrated", work)
+    if new is not None:
+        turn.front.relay.wake(new)

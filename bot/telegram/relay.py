@@ -20,6 +20,7 @@ from bot.telegram.render import card as render
 from bot.telegram.render.message import Document, Shown
 from bot.telegram.sender import Answer, Delivered, Gone, Later, Moved, Sender
 from core.engine import Env
+from core.engine.routing import follow_chat
 from core.errors import CorruptRecord, StorageUnavailable
 from core.ids import CallId, PersonId
 from core.lifecycle import EXECUTING
@@ -321,7 +322,7 @@ def _settle(records: Records, row: OutboxRow, answer: Answer, *, now: datetime) 
         case Later(seconds):
             records.outbox.postpone(row, until=now + timedelta(seconds=seconds))
         case Moved(chat):
-            records.people.migrate_chat(Channel.TELEGRAM, str(row.chat), str(chat))
+            follow_chat(records, old=row.chat, new=chat, now=now)
         case Gone(reason, blocked):
             records.outbox.done(replace(row, card_version=_ANY_VERSION), now=now, error=reason)
             if blocked and row.chat > 0:

@@ -29,6 +29,10 @@ class Wake(Protocol):
         """Returns once nothing is under way to this chat."""
         ...
 
+    def wake(self, chat: int) -> None:
+        """Something waits for this chat."""
+        ...
+
     def refresh(self, chat: int, message_id: int) -> None:
         """Brings one message that is a card up to date, whatever is recorded of it."""
         ...

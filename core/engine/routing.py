@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from core.digest import canonical
 from core.engine.env import Env
+from core.engine.readable import readable
 from core.ids import CardId
-from core.lifecycle import Status
+from core.lifecycle import ENDS, Status
 from core.model import Card, Channel, Conversation, ToolCall
 from core.policy.evaluate import eligible
 from core.ports import Records
@@ -65,6 +68,15 @@ def show_here(
     else:
         records.cards.send_anew(here)
     records.outbox.card(call)
+
+
+def follow_chat(records: Records, *, old: int, new: int, now: datetime) -> None:
+    """A chat got a new id and left its messages behind: its open cards are sent anew there."""
+    records.people.migrate_chat(Channel.TELEGRAM, str(old), str(new))
+    for call_id in records.cards.unsent(new):
+        call = readable(records, call_id, now=now)
+        if call is not None and call.status not in ENDS:
+            records.outbox.card(call)
 
 
 def signers_chats(records: Records, call: ToolCall, *, env: Env) -> list[int]:

@@ -143,6 +143,10 @@ class Cards(Protocol):
         """All cards of a call."""
         ...
 
+    def unsent(self, chat: int) -> Sequence[CallId]:
+        """The calls whose card in this chat has no message."""
+        ...
+
     def send_anew(self, card: Card) -> None:
         """Forgets the message that a card was; the next time it goes out, it is a new one."""
         ...

@@ -77,6 +77,7 @@ _SEND_ANEW: Final = Statement(
 )
 _LINE_SHOWS: Final = ENDS | {Status.INTERRUPTED, Status.PROPOSED}
 """A plain result line is sent once there is a result (or, after a lapse, a signature to give)."""
+_UNSENT: Final = Statement(select(_k.call_id).where(_k.chat == arg("chat_"), _k.message_id.is_(None)))
 _DELIVER: Final = insert_once(deliveries)
 _DELIVERED: Final = Statement(
     select(deliveries.c.at).where(
@@ -204,6 +205,10 @@ class Cards:
             version=card.shown_version,
             digest=card.shown_digest,
         )
+
+    def unsent(self, chat: int) -> Sequence[CallId]:
+        """The calls whose card in this chat has no message."""
+        return [CallId(row[0]) for row in self._session.all(_UNSENT, chat_=chat)]
 
     def send_anew(self, card: Card) -> None:
         """Forgets the message that a card was."""

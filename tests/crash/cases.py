@@ -105,7 +105,7 @@ async def a_command(stage: Stage) -> Trigger:
     return saying(stage, "member", "/help")
 
 
-@reaches("start", replies=1)
+@reaches("command.start", replies=1)
 async def a_greeting(stage: Stage) -> Trigger:
     return saying(stage, "admin", "/start")
 
@@ -353,6 +353,16 @@ async def a_call_that_cannot_be_read(stage: Stage) -> Trigger:
     await stage.dies_at("start.before_commit", saying(stage, "member", f"/tick {stage.fresh()}", calls=1))
     stage.seen.change(
         "UPDATE tool_calls SET arguments = '{\"text\": ' WHERE status = 'pending' AND tool = 'tick'"
+    )
+    return nothing
+
+
+@reaches("relay.stumble", at_start=True)
+async def a_message_that_lacks_what_it_needs(stage: Stage) -> Trigger:
+    """A mistake of ours that no retry mends: it was tried often enough."""
+    await stage.dies_at("relay.before_send", saying(stage, "member", "/help"))
+    stage.seen.change(
+        "UPDATE outbox SET payload = '{}', tries = 1000 WHERE kind = 'show' AND done_at IS NULL"
     )
     return nothing
 

@@ -101,10 +101,19 @@ class Life:
         self._process.close()
 
 
+class LongPhones(Phones):
+    """Phones of a long run: they show the end of a chat, however much was said before."""
+
+    async def messages(self, chat: str | int, *, after: int = 0, newest: int = 200) -> list[Seen]:
+        """The newest messages of the chat."""
+        answer = await self.get(f"chats/{chat}/messages?limit={newest}")
+        return [message for message in answer["messages"] if not message.get("deleted")]
+
+
 class Stage:
     """Sandbox, people, a data folder, and whoever lives on it at the moment."""
 
-    def __init__(self, sandbox: RunningSandbox, phones: Phones, data: Path) -> None:
+    def __init__(self, sandbox: RunningSandbox, phones: LongPhones, data: Path) -> None:
         self.sandbox = sandbox
         self.phones = phones
         self.seen = SeenData(data)
@@ -263,7 +272,7 @@ async def open_stage(data: Path) -> AsyncIterator[Stage]:
     sandbox = await start_sandbox(data=None, limits=Limits.off(), rules=rules)
     try:
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-            stage = Stage(sandbox, Phones(sandbox.url, session), data)
+            stage = Stage(sandbox, LongPhones(sandbox.url, session), data)
             try:
                 yield stage
             finally:

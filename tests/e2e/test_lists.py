@@ -1,0 +1,258 @@
+"""/history and /pending: what they show to whom, filters, pages, and cards brought to the end."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.phone import Phones, Seen, labels, running_demo
+from tests.e2e.talk import Demo, ask, becomes, card_at, data, short
+
+
+@pytest.fixture
+async def demo(tmp_path: Path) -> AsyncIterator[Demo]:
+    async with running_demo(tmp_path) as running:
+        yield running
+
+
+async def tasks(phones: Phones, person: str, number: int, *, first: int = 1) -> None:
+    """So many completed calls of a person, "thing <n>"."""
+    for at in range(first, first + number):
+        await ask(phones, person, f"create task: thing {at}", f"thing {at}")
+
+
+def things(page: Seen) -> list[int]:
+    return [int(number) for number in re.findall(r"thing (\d+)", page["text"])]
+
+
+# --- /history ----------------------------------------------------------------------------------------------
+
+
+async def test_an_empty_history_says_so(demo: Demo) -> None:
+    phones, _ = demo
+    for person in ("member", "admin"):
+        empty = await ask(phones, person, "/history")
+        assert "everything" in empty["text"]
+        assert "No calls" in empty["text"]
+        assert not empty["buttons"]
+
+
+async def test_members_see_their_own_and_admins_all(demo: Demo) -> None:
+    phones, _ = demo
+    await ask(phones, "member", "create task: of Mia", "Added")
+    await ask(phones, "approver", "create task: of Paul", "Added")
+    await ask(phones, "admin", "create task: of Ada", "Added")
+    own = (await ask(phones, "member", "/history"))["text"]
+    assert "of Mia" in own
+    assert "of Paul" not in own
+    assert "of Ada" not in own
+    assert "of Mia" not in (await ask(phones, "approver", "/history"))["text"]
+    everybody = (await ask(phones, "admin", "/history"))["text"]
+    assert everybody.index("of Ada") < everybody.index("of Paul") < everybody.index("of Mia")
+    mine = (await ask(phones, "admin", "/history mine"))["text"]
+    assert "of Ada" in mine
+    assert "of Mia" not in mine
+
+
+async def test_a_row_says_what_who_and_how_it_ended(demo: Demo) -> None:
+    phones, _ = demo
+    card = await ask(phones, "member", "expense 900 EUR laptop", "Approval needed")
+    copy = await card_at(phones, "approver", "laptop")
+    await phones.tap("approver", copy, "Deny")
+    await becomes(phones, card, "Denied")
+    page = (await ask(phones, "member", "/history", "History"))["text"]
+    for words in (
+        short(card),
+        "900.00 EUR",
+        "laptop",
+        "denied",
+        "Mia Member → Paul Approver",
+        "Europe/Berlin",
+    ):
+        assert words in page
+    assert f"/call {short(card)}" in page
+
+
+async def test_filters_narrow(demo: Demo) -> None:
+    phones, _ = demo
+    await ask(phones, "member", "create task: a thing to do", "Added")
+    await ask(phones, "member", "expense 12.50 EUR coffee", "Added")
+    await ask(phones, "member", "expense 900 EUR laptop", "Approval needed")
+    for words, there, not_there in (
+        ("completed", ("to do", "coffee"), ("laptop",)),
+        ("DONE", ("to do", "coffee"), ("laptop",)),
+        ("waiting", ("laptop",), ("to do", "coffee")),
+        ("proposed, completed", ("to do", "coffee", "laptop"), ()),
+        ("create_task", ("to do",), ("coffee", "laptop")),
+        ("create_expense completed 7d mine", ("coffee",), ("to do", "laptop")),
+        ("failed", (), ("to do", "coffee", "laptop")),
+    ):
+        page = (await ask(phones, "member", f"/history {words}", "History"))["text"]
+        for word in there:
+            assert word in page, words
+        for word in not_there:
+            assert word not in page, words
+    narrowed = (await ask(phones, "member", "/history create_expense failed 7d mine"))["text"]
+    for words in ("failed", "create_expense", "last 7 days", "mine", "No calls"):
+        assert words in narrowed
+    await phones.post("clock", advance_s=3 * 86400)
+    await ask(phones, "member", "/history 2d", "No calls")
+    await ask(phones, "member", "/history 4d", "coffee")
+
+
+@pytest.mark.parametrize("bad", ["nonsense", "0d", "completed nonsense", "9999d"])
+async def test_a_filter_that_it_does_not_know_is_named(demo: Demo, bad: str) -> None:
+    phones, _ = demo
+    told = (await ask(phones, "member", f"/history {bad}"))["text"]
+    assert bad.split()[-1] in told
+    for allowed in ("completed", "7d", "mine", "tool"):
+        assert allowed in told
+
+
+async def test_pages_turn_in_place(demo: Demo) -> None:
+    phones, _ = demo
+    await tasks(phones, "member", 18)
+    page = await ask(phones, "member", "/history create_task 7d")
+    assert things(page) == list(range(18, 10, -1))
+    assert [label.strip("‹› ") for label in labels(page)] == ["Older"]
+    said = await phones.tap("member", page, "Older")
+    assert said["answered"]
+    assert not said["alert"]
+    page = await becomes(phones, page, "thing 10 ")
+    assert things(page) == list(range(10, 2, -1))
+    assert "last 7 days" in page["text"]
+    assert [label.strip("‹› ") for label in labels(page)] == ["Newer", "Older"]
+    await phones.tap("member", page, "Older")
+    page = await becomes(phones, page, "thing 2 ")
+    assert things(page) == [2, 1]
+    assert [label.strip("‹› ") for label in labels(page)] == ["Newer"]
+    await phones.tap("member", page, "Newer")
+    page = await becomes(phones, page, "thing 10 ")
+    await phones.tap("member", page, "Newer")
+    page = await becomes(phones, page, "thing 18 ")
+    assert things(page) == list(range(18, 10, -1))
+    assert len([m for m in await phones.messages("member") if "History" in m["text"]]) == 1
+
+
+async def test_pages_keep_every_filter_and_what_the_reader_may_see(demo: Demo) -> None:
+    phones, _ = demo
+    await tasks(phones, "admin", 1, first=99)
+    await tasks(phones, "member", 9)
+    page = await ask(phones, "member", "/history completed failed create_task 30d mine")
+    older = data(page, "Older")
+    await phones.tap("member", page, "Older")
+    page = await becomes(phones, page, "thing 1 ")
+    for words in ("completed", "failed", "create_task", "last 30 days", "mine"):
+        assert words in page["text"]
+    assert things(page) == [1]
+    # The admin's page under a button that was not the admin's: their own authority counts, and "mine".
+    admins = await ask(phones, "admin", "/history")
+    await phones.tap("admin", admins, data=older)
+    page = await becomes(phones, admins, "thing 99 ")
+    assert things(page) == [99]
+
+
+@pytest.mark.parametrize("argument", ["nonsense", "o.", "oAAAA.sZZ.tnope.dx.q", "n!!.d000"])
+async def test_a_forged_page_shows_what_the_reader_may_see(demo: Demo, argument: str) -> None:
+    phones, _ = demo
+    await ask(phones, "admin", "create task: a secret", "Added")
+    await tasks(phones, "member", 1)
+    page = await ask(phones, "member", "/history failed", "No calls")
+    said = await phones.tap("member", page, data=f"h:{argument}")
+    assert said["answered"]
+    page = await becomes(phones, page, "thing 1 ")
+    assert "secret" not in page["text"]
+
+
+# --- /pending ----------------------------------------------------------------------------------------------
+
+
+async def test_nothing_pending_is_told_so(demo: Demo) -> None:
+    phones, _ = demo
+    await ask(phones, "member", "expense 900 EUR laptop", "Approval needed")
+    empty = await ask(phones, "member", "/pending")
+    assert "Nothing waits for your signature" in empty["text"]
+    assert not empty["buttons"]
+
+
+async def test_pending_lists_what_this_person_may_sign(demo: Demo) -> None:
+    phones, _ = demo
+    laptop = await ask(phones, "member", "expense 900 EUR laptop", "Approval needed")
+    chairs = await ask(phones, "member", "expense 200 EUR chairs", "Approval needed")
+    own = await ask(phones, "approver", "expense 901 EUR boat", "Approval needed")
+    told = await ask(phones, "approver", "/pending")
+    assert "2 wait" in told["text"]
+    assert told["text"].index(short(laptop)) < told["text"].index(short(chairs)), "oldest first"
+    assert short(own) not in told["text"]
+    assert len(labels(told)) == 2
+    mine = await ask(phones, "member", "/pending")
+    assert "1 waits" in mine["text"]
+    assert short(chairs) in mine["text"], "one's own of medium risk"
+    assert "3 wait" in (await ask(phones, "admin", "/pending"))["text"]
+
+
+async def test_show_brings_the_card_to_the_end_and_the_older_copy_loses_its_buttons(demo: Demo) -> None:
+    phones, _ = demo
+    card = await ask(phones, "member", "expense 900 EUR laptop", "Approval needed")
+    old = await card_at(phones, "approver", "laptop")
+    told = await ask(phones, "approver", "/pending", "1 waits")
+    said = await phones.tap("approver", told, "Show")
+    assert not said["alert"]
+    gone = await becomes(phones, old, lambda m: not m["buttons"])
+    assert short(card) in gone["text"]
+    assert "further down" in gone["text"]
+    new = await phones.see(
+        "approver", lambda m: m["message_id"] > told["message_id"] and "Approval needed" in m["text"]
+    )
+    approved = await phones.tap("approver", new, "Approve")
+    assert not approved["alert"]
+    await becomes(phones, new, "Done")
+    await becomes(phones, card, "Done")
+    assert not (await becomes(phones, old, "further down"))["buttons"]
+    assert "Nothing waits" in (await ask(phones, "approver", "/pending"))["text"]
+
+
+async def test_show_twice_leaves_one_live_card(demo: Demo) -> None:
+    phones, _ = demo
+    await ask(phones, "member", "expense 900 EUR laptop", "Approval needed")
+    await card_at(phones, "approver", "laptop")
+    told = await ask(phones, "approver", "/pending", "1 waits")
+    for number in (1, 2):
+        await phones.tap("approver", told, "Show")
+        await phones.see("approver", "further down", times=number)
+        await phones.see(
+            "approver",
+            lambda m: m["message_id"] > told["message_id"] and bool(m["buttons"]) and "Asked" in m["text"],
+        )
+    live = [m for m in await phones.messages("approver") if "Approve" in " ".join(labels(m))]
+    assert len(live) == 1
+    assert not (await phones.tap("approver", live[0], "Approve"))["alert"]
+    await becomes(phones, live[0], "Done")
+
+
+async def test_show_of_a_call_that_ended_meanwhile_shows_its_end(demo: Demo) -> None:
+    phones, _ = demo
+    card = await ask(phones, "member", "expense 900 EUR laptop", "Approval needed")
+    old = await card_at(phones, "approver", "laptop")
+    told = await ask(phones, "approver", "/pending", "1 waits")
+    await phones.tap("member", card, "Cancel")
+    await becomes(phones, old, "Cancelled")
+    await phones.tap("approver", told, "Show")
+    shown = await phones.see(
+        "approver", lambda m: m["message_id"] > told["message_id"] and short(card) in m["text"]
+    )
+    assert "Cancelled" in shown["text"]
+    assert "Approve" not in " ".join(labels(shown))
+
+
+async def test_many_pending_say_that_there_are_more(demo: Demo) -> None:
+    phones, _ = demo
+    for number in range(9):
+        await phones.say("member", f"expense {900 + number} EUR laptop {number}")
+    await phones.see("approver", lambda m: "laptop" in m["text"] and bool(m["buttons"]), times=9)
+    told = await ask(phones, "approver", "/pending")
+    assert "8 or more" in told["text"]
+    assert len(labels(told)) == 8
