@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.sandbox import posting
 from tests.e2e.phone import Phones, Seen, labels, running_demo
 from tests.e2e.talk import Demo, ask, becomes, card_at, data, joins, short, stranger_in_group
 
@@ -42,14 +43,23 @@ async def test_a_command_a_mention_and_a_reply_are_answered(demo: Demo) -> None:
     assert said["text"] == "create task: by reply"
 
 
+@pytest.fixture(params=["privacy mode", "sees everything"])
+def sight(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Telegram shows a bot what is addressed to it, or everything where it is an admin of the group."""
+    if request.param == "sees everything":
+        monkeypatch.setattr(posting, "sees", lambda world, bot, message: True)
+
+
+@pytest.mark.usefixtures("sight")
 async def test_what_is_not_addressed_to_the_bot_is_ignored(demo: Demo) -> None:
     phones, _ = demo
     colleague = await phones.say("approver", "hello", chat="group")
     for text in (
         "expense 12.50 EUR coffee",
         "/task@other_bot by command",
+        "/whoami@other_bot",
         f"{BOT}s create task: x",
-        "/task@countersign_bot_2 x",
+        f"/task{BOT}_2 x",
     ):
         await phones.say("member", text, chat="group")
     await phones.say("member", "create task: to you", chat="group", reply_to=colleague["message_id"])
@@ -58,6 +68,7 @@ async def test_what_is_not_addressed_to_the_bot_is_ignored(demo: Demo) -> None:
     assert "No calls" in (await ask(phones, "admin", "/history"))["text"]
 
 
+@pytest.mark.usefixtures("sight")
 async def test_an_open_question_is_answered_only_by_who_was_asked_and_to_the_bot(demo: Demo) -> None:
     phones, _ = demo
     question = await ask(phones, "member", "/expense", "How much", chat="group")
@@ -67,14 +78,8 @@ async def test_an_open_question_is_answered_only_by_who_was_asked_and_to_the_bot
     theirs = {"reply_to": question["message_id"]}
     await ask(phones, "approver", "66", "did not understand", chat="group", **theirs)
     second = await ask(phones, "member", f"{BOT} 12.50", "What was it for", chat="group")
-    await ask(
-        phones,
-        "member",
-        "lunch",
-        "12.50 EUR for lunch",
-        chat="group",
-        reply_to=second["message_id"],
-    )
+    mine = {"reply_to": second["message_id"]}
+    await ask(phones, "member", "lunch", "12.50 EUR for lunch", chat="group", **mine)
 
 
 async def test_questions_of_two_people_do_not_mix(demo: Demo) -> None:

@@ -6,10 +6,13 @@ import base64
 import struct
 import zlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from core.tool import Preview, Slot, SlotKind, Tool, ToolInput
+from tests.e2e.ledger import stamp
 from tests.e2e.phone import Phones, Seen, labels, running_demo
 from tests.e2e.talk import Demo, ask, becomes, data, stranger_in_group
 
@@ -117,6 +120,44 @@ async def test_a_risky_reading_still_needs_its_signature(demo: Demo) -> None:
     asked = await meant(phones, "expens 900 EUR laptop")
     await phones.tap("member", asked, "Yes")
     await phones.see("member", "Approval needed")
+
+
+class SealInput(ToolInput):
+    text: str
+    colour: str
+
+
+def seal(ledger: Path) -> Tool:
+    """Fits "press <text>" as the stamp does, and needs a colour besides."""
+    like = stamp(ledger)
+    return replace(
+        like,
+        name="seal",
+        title="Seal",
+        command=None,
+        form="",
+        input=SealInput,
+        preview=lambda arguments: Preview(title=f"Seal {arguments.text} in {arguments.colour}"),
+        examples=("press {text}", "press {text} in {colour}"),
+        slots={"colour": Slot(kind=SlotKind.WORD, question="Which colour?")},
+    )
+
+
+async def test_of_several_readings_one_is_chosen_and_what_it_lacks_asked_for(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger"
+    rivals = [replace(stamp(ledger), examples=("press {text}",)), seal(ledger)]
+    async with running_demo(tmp_path / "data", extra=rivals) as (phones, _):
+        asked = await meant(phones, "press hello")
+        assert "one of these" in asked["text"]
+        numbered = [label for label in labels(asked) if label[0].isdigit()]
+        assert len(numbered) == 2
+        for label in numbered:
+            assert label.rstrip("…") in asked["text"]
+        await phones.tap("member", asked, "Seal")
+        await phones.see("member", "Which colour")
+        card = await ask(phones, "member", "red", "Approval needed")
+        assert "Seal hello in red" in card["text"]
+        assert card["reply_to"] is not None
 
 
 # --- what is missing ---------------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ import asyncio
 
 import pytest
 
-from bot.telegram import pace as paces
 from bot.telegram.pace import GROUP, OVERALL, PRIVATE, Pace, Window
 
 MIA, PAUL, TEAM = 1001, 1002, -1001
@@ -31,7 +30,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(paces.asyncio, "sleep", made.sleep)
+    monkeypatch.setattr(asyncio, "sleep", made.sleep)
     return made
 
 

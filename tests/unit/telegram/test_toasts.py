@@ -11,7 +11,7 @@ from bot.telegram.render import toasts
 from bot.telegram.render.message import ALERT_MOST
 from bot.telegram.render.toasts import Toast
 from core.errors import Code, Refusal
-from core.ids import CallId, PersonId
+from core.ids import PersonId
 from core.lifecycle import Status
 from core.model import Approval, Channel, Vote
 from tests.unit.render.kit import call
@@ -19,7 +19,9 @@ from tests.unit.render.kit import call
 WAITING = call(status=Status.PROPOSED)
 PENDING = call(status=Status.PENDING)
 APPROVAL = Approval(
-    call_id=CallId(PENDING.id),
+    call_id=PENDING.id,
+    tenant_id=PENDING.tenant_id,
+    account_id=PENDING.account_id,
     revision=1,
     person_id=PersonId("p"),
     person_name="Paul",
