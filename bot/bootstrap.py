@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
@@ -32,7 +33,7 @@ from core.redaction import Redactor
 from core.registry import ToolRegistry
 from core.runner import ToolRunner
 from core.tool import Tool
-from storage.database import Database
+from storage.database import Database, check_free, make_folder
 from storage.mirror import MirrorFiles
 from storage.pages import SqlPages
 from tools.catalog import build_catalog
@@ -41,6 +42,7 @@ from tools.create_expense import ExpenseLimits
 log = structlog.get_logger(__name__)
 
 DRAIN_S = 10.0
+DEMO_MARKER = ".countersign-demo"
 
 
 def new_id() -> str:
@@ -202,6 +204,25 @@ def build(
         pace=pace or Pace(),
         boundary=boundary,
     )
+
+
+def open_folder(folder: Path) -> None:
+    """Makes a folder for data, nobody else's on this machine. Raises ConfigError where it cannot be."""
+    make_folder(folder)
+
+
+def open_demo_folder(folder: Path, database: Path, *, fresh: bool) -> None:
+    """Makes the folder of a demo, or empties it if it is to begin afresh. Raises ConfigError for a folder
+    that is in use, or that holds anything but a demo's data: that is never touched."""
+    check_free(database)
+    make_folder(folder)
+    marker = folder / DEMO_MARKER
+    if any(folder.iterdir()) and not marker.exists():
+        raise ConfigError(f"{folder} holds something that is no demo's. Name another folder with --data.")
+    if fresh:
+        shutil.rmtree(folder)
+        make_folder(folder)
+    marker.touch(mode=0o600)
 
 
 def load_policy_file(path: Path | None, registry: ToolRegistry) -> Policy:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 import sys
 import webbrowser
@@ -15,7 +14,7 @@ from typing import Final
 import aiohttp
 
 from bot import logs
-from bot.bootstrap import Countersign, build
+from bot.bootstrap import Countersign, build, open_demo_folder, open_folder
 from bot.clock import SystemClock
 from bot.config import Settings, load
 from bot.sandbox.server import RunningSandbox, start_sandbox
@@ -28,7 +27,6 @@ from tools.catalog import demo_tools
 
 DEMO_TOKEN: Final = "7000000001:sandbox-demo-bot"  # noqa: S105 - the sandbox takes any well-formed token
 DEMO_TIMEZONE: Final = "Europe/Berlin"
-_OURS: Final = ("countersign.sqlite3", "sandbox.sqlite3", "countersign.lock", "labels.jsonl")
 _EVERYWHERE: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - named so that it can be warned of
 
 
@@ -37,10 +35,8 @@ async def run_demo(
 ) -> None:
     """The whole product over a sandbox, in one process. Prints its address once it can be used."""
     stopping = _stop_on_signals()
-    if fresh:
-        _clear(data)
-    data.mkdir(parents=True, exist_ok=True)
-    sandbox = await start_sandbox(host=host, port=port, data=data)
+    open_demo_folder(data, load(config, environ=os.environ, data=data).storage.database, fresh=fresh)
+    sandbox = await _listening(host, port, data)
     try:
         ours = {
             "COUNTERSIGN_TELEGRAM__TOKEN": DEMO_TOKEN,
@@ -64,7 +60,9 @@ async def run_demo(
 async def run_sandbox(*, host: str, port: int, data: Path | None) -> None:
     """The Bot API server alone, for any bot."""
     stopping = _stop_on_signals()
-    sandbox = await start_sandbox(host=host, port=port, data=data)
+    if data is not None:
+        open_folder(data)
+    sandbox = await _listening(host, port, data)
     _announce(sandbox.url, host)
     print(f"Bot API base URL: {sandbox.url}/bot  (any well-formed token is a bot)")  # noqa: T201
     await stopping.wait()
@@ -85,6 +83,18 @@ async def run_bot(settings: Settings) -> None:
         await _until(stopping, product.run(), _say_running(product))
     finally:
         await product.stop()
+
+
+async def _listening(host: str, port: int, data: Path | None) -> RunningSandbox:
+    """A sandbox at this address. Raises ConfigError where nothing can listen there."""
+    os.umask(0o077)  # chats are nobody else's on this machine
+    try:
+        return await start_sandbox(host=host, port=port, data=data)
+    except OSError as error:
+        raise ConfigError(
+            f"Nothing can listen on --host {host} --port {port}: {error.strerror or error}. "
+            "If another demo runs there, stop it, or choose another port."
+        ) from None
 
 
 def _log(settings: Settings, file: Path | None) -> None:
@@ -143,15 +153,6 @@ def _announce(url: str, host: str) -> None:
     print(f"\n  Countersign sandbox: {url}\n", flush=True)  # noqa: T201
     if host in _EVERYWHERE or not (host.startswith("127.") or host in ("localhost", "::1")):
         print(f"  It listens on {host}: everybody who reaches this machine can use it.\n", flush=True)  # noqa: T201
-
-
-def _clear(data: Path) -> None:
-    """Empties a demo's data folder, and nothing that is none."""
-    if not data.exists() or not any(data.iterdir()):
-        return
-    if not any((data / name).exists() for name in _OURS):
-        raise ConfigError(f"{data} holds no demo data, so --fresh leaves it alone. Name another folder.")
-    shutil.rmtree(data)
 
 
 async def _people_the_demo(product: Countersign, sandbox: RunningSandbox) -> None:

@@ -85,7 +85,7 @@ class Database:
 
     def __init__(self, path: Path, *, new_id: NewId, boundary: Boundary = lambda place: None) -> None:
         self.path = path
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(path.parent)
         self._lock = _lock(path.with_suffix(".lock"))
         try:
             path.touch(mode=0o600)  # what people wrote is nobody else's on this machine
@@ -108,8 +108,30 @@ class Database:
         os.close(self._lock)
 
 
+def make_folder(folder: Path) -> None:
+    """Makes a data folder that is nobody else's on this machine. Raises ConfigError where it cannot be."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"The data folder {folder} cannot be made: {error.strerror}. Name another one with --data."
+        ) from None
+
+
+def check_free(path: Path) -> None:
+    """Raises ConfigError where another process holds the folder of this database."""
+    lock = path.with_suffix(".lock")
+    if lock.exists():
+        os.close(_lock(lock))
+
+
 def _lock(path: Path) -> int:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise ConfigError(
+            f"The data folder {path.parent} cannot be written: {error.strerror}. Name another with --data."
+        ) from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -76,6 +76,7 @@ LIST_EXPENSES: Final = Tool(
     idempotent=True,
     command="expenses",
     examples=(
+        "expenses",
         "list expenses",
         "list my expenses",
         "show expenses",

@@ -74,6 +74,7 @@ LIST_TASKS: Final = Tool(
         "what are my tasks",
         "what are the open tasks",
         "which tasks are open",
+        "tasks",
         "list tasks",
         "list my tasks",
         "list open tasks",

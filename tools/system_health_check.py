@@ -91,6 +91,7 @@ def system_health_check(probe: HealthProbe) -> Tool:
 
 
 _EXAMPLES: Final = (
+    "health",
     "how are you doing",
     "how are you",
     "how are you feeling",

@@ -43,10 +43,18 @@ class Commands(TyperGroup):
         except CountersignError as error:
             say_error(error.message)
             raise typer.Exit(1) from None
-        except BrokenPipeError:
-            # Whoever read has seen enough (`| head`); nothing may be flushed to them at the end.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except OSError as error:
+            if isinstance(error, BrokenPipeError):
+                _end_quietly()
+            else:
+                where = f": {error.filename}" if error.filename else ""
+                say_error(f"This machine refused it: {error.strerror or error}{where}.")
             raise typer.Exit(1) from None
+
+
+def _end_quietly() -> None:
+    """Whoever read has seen enough (`| head`); nothing may be flushed to them at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def settings_of(config: Path | None, data: Path | None) -> Settings:

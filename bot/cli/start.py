@@ -12,6 +12,9 @@ import typer
 
 from bot.cli.common import AsJson, Config, Data, answer, say, settings_of
 
+DemoConfig = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="Settings for it; by default none.")
+]
 Host = Annotated[str, typer.Option(metavar="ADDRESS", help="Where to listen; loopback only by default.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")]
 
@@ -25,7 +28,7 @@ def demo(
     ),
     fresh: Annotated[bool, typer.Option("--fresh", help="Forgets what earlier demos left there.")] = False,
     no_open: Annotated[bool, typer.Option("--no-open", help="Opens no browser.")] = False,
-    config: Config = None,
+    config: DemoConfig = None,
 ) -> None:
     """Shows the whole product in a browser: three phones, no token, no account, no network."""
     import asyncio

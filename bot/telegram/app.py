@@ -70,12 +70,13 @@ class TelegramBot:
         boundary: Callable[[str], None],
     ) -> None:
         proxy = settings.proxy.get_secret_value() if settings.proxy else None
-        updates_request = AiohttpRequest(proxy=proxy)
+        request, updates_request = AiohttpRequest(proxy=proxy), AiohttpRequest(proxy=proxy)
+        self._requests = (request, updates_request)
         self._bot: ExtBot[None] = ExtBot(
             token=settings.required_token(),
             base_url=f"{settings.api_base_url}/bot",
             base_file_url=f"{settings.api_base_url}/file/bot",
-            request=AiohttpRequest(proxy=proxy),
+            request=request,
             get_updates_request=updates_request,
         )
         self._application: Any = (
@@ -170,6 +171,9 @@ class TelegramBot:
             await asyncio.wait({asyncio.ensure_future(flushing)}, timeout=FLUSH_S)
         await self.relay.stop()
         await self._application.shutdown()
+        # The library leaves them open where the token was refused before it was initialised.
+        for request in self._requests:
+            await request.shutdown()
 
     async def ping(self) -> object:
         """Asks Telegram something small."""

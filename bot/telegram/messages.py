@@ -26,6 +26,9 @@ Act = Callable[[Turn, Message], Awaitable[None]]
 ASK = "ask"
 CHOOSE = "choose"
 NONE_OF_THESE = "none"
+_HELP_WORDS = frozenset(
+    {"help", "hello", "hi", "hey", "what can you do", "what can i do", "how does this work", "commands"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,13 +51,17 @@ async def said(turn: Turn, message: Message) -> None:
     if heard.speaker.role is None:
         await turn.effect("stranger", lambda records: _no_access(records, turn, message))
         return
+    plain = _without_mention(text, turn.front.bot_username)
+    if plain.casefold().strip(" .!?") in _HELP_WORDS and not answers:
+        role = heard.speaker.role
+        await turn.effect("said", lambda records: _reply(records, turn, message, texts.help(role)))
+        return
     context = ParseContext(
         now=turn.now.wall,
         timezone=heard.speaker.timezone,
         currency=heard.speaker.currency,
         quoted=message.forward_origin is not None,
     )
-    plain = _without_mention(text, turn.front.bot_username)
     if answers and heard.dialogue is not None and heard.dialogue.kind == ASK:
         understood = _answered(turn, heard.dialogue, plain, context)
     else:
@@ -188,7 +195,11 @@ def _act(records: Records, turn: Turn, message: Message, text: str, understood: 
             _invalid(records, turn, understood, by, message)
         case Reading.UNKNOWN:
             nearest = [tool for name in understood.nearest if (tool := turn.front.env.registry.find(name))]
-            _reply(records, turn, message, texts.unknown(nearest))
+            if text.startswith("/"):
+                name = text[1:].split(maxsplit=1)[0] if text[1:].strip() else ""
+                _reply(records, turn, message, texts.unknown_command(name.partition("@")[0], nearest))
+            else:
+                _reply(records, turn, message, texts.unknown(nearest))
 
 
 def _origin(records: Records, turn: Turn, person: Person, message: Message) -> int:

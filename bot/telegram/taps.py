@@ -23,6 +23,7 @@ from core.engine.propose import ask_again
 from core.engine.routing import show_here
 from core.errors import Code, CorruptRecord, Refusal
 from core.guards import not_found, visible
+from core.lifecycle import Status
 from core.model import Card, Principal, ToolCall, Vote
 from core.ports import Records
 
@@ -113,7 +114,7 @@ def _act(records: Records, turn: Turn, button: CallButton, message_id: int, *, f
             return _proposed(withdrawn, toasts.withdrawn())
         case Verb.UNDO:
             undone = undo(records, by=by, call_id=call.id, shown=shown, now=now, env=env)
-            return _proposed(undone, toasts.undoing())
+            return _proposed(undone, toasts.undoing(undone))
         case Verb.AGAIN:
             return _again(records, turn, call, by, shown=shown)
         case Verb.MARK_DONE | Verb.MARK_NOT_DONE | Verb.RUN_AGAIN:
@@ -138,7 +139,7 @@ def _note_delivery(
     records: Records, call: ToolCall, card: Card | None, by: Principal, turn: Turn, *, final: bool
 ) -> None:
     """A card that shows everything counts as delivered to the person who taps it there."""
-    if by.person is None or call.status.value != "proposed":
+    if by.person is None or call.status is not Status.PROPOSED:
         return
     if card is not None and card.shown_digest == call.consent_digest:
         records.cards.delivered(call.id, by.person, call.consent_digest, now=turn.now.wall)

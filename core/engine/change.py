@@ -63,6 +63,10 @@ def tell(
         now=now,
     )
     records.outbox.card(call)
+    if call.undo_of is not None:
+        original = records.calls.get(call.undo_of)
+        if original is not None:  # its card says that it is being taken back, or can be again
+            records.outbox.card(original)
 
 
 def end_unrun(

@@ -81,10 +81,17 @@ def propose(records: Records, proposal: Proposal, *, by: Principal, now: Now, en
 
 
 def ask_again(records: Records, call: ToolCall, *, by: Principal, now: Now, env: Env) -> Proposed | Refused:
-    """A new call with the arguments of one that ended; it goes through policy again.
+    """A new call with the arguments of one that ended; it goes through policy again. Only its requester asks
+    again: the new call is theirs too.
 
-    Refusal `not_pending` where the call has not ended.
+    Refusals: `not_owner`, `not_pending` where the call has not ended, and those of `propose`.
     """
+    if by.person != call.requester_id:
+        refusal = Refusal(
+            Code.NOT_OWNER,
+            f"Only {call.requester_name} can ask for this again. You can ask for it in your own words.",
+        )
+        return refused(records, refusal, verb="ask_again", by=by, now=now.wall, call=call)
     conversation = records.people.conversation(call.conversation_id)
     if call.status not in ENDS or conversation is None or call.undo_of is not None:
         refusal = Refusal(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from core import guards
 from core.engine.answers import Marked, Refused, refused
@@ -89,7 +90,10 @@ def mark(
     records.outcomes.add(outcome)
     fresh = None
     if run_again:
-        fresh = ask_again(records, after, by=by, now=now, env=env)
+        role = records.people.role(after.tenant_id, after.requester_id)
+        # Whoever settles it, what is run again is still what its requester asked for.
+        asker = replace(by, person=after.requester_id, roles=frozenset({role} if role else ()))
+        fresh = ask_again(records, after, by=asker, now=now, env=env)
     return Marked(call=after, outcome=outcome, again=fresh)
 
 

@@ -142,7 +142,7 @@ async def test_a_topic_is_kept(demo: Demo) -> None:
         ("/whoami", "Mia Member"),
         ("/history", "History"),
         ("/pending", "Nothing waits"),
-        ("/nosuch", "did not understand"),
+        (f"{BOT} colourless green ideas", "did not understand"),
         ("/task buy milk", "Added task"),
     ):
         await asks(text, words)

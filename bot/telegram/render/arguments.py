@@ -21,6 +21,8 @@ HIDDEN: Final = "•••• (shown in private)"
 
 _MASK: Final = "\0masked"
 _SHORT: Final = 60
+_SHORT_LINES: Final = 8
+_SHORT_UNITS: Final = 400
 _SIZES_LEAST: Final = 150
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -52,7 +54,10 @@ def arguments(call: ToolCall, *, hidden: Collection[str], room: int = ROOM) -> A
     if size <= room:
         lines = "\n".join(f"{_name(name)}: {_value(value, masked)}" for name, value in shown.items())
         if units(lines) <= room:
-            block = f"<blockquote expandable>{html.escape(lines)}</blockquote>"
+            # Folded only where it is long: what a few lines hold is read without a tap.
+            short = lines.count("\n") < _SHORT_LINES and units(lines) <= _SHORT_UNITS
+            tag = "blockquote" if short else "blockquote expandable"
+            block = f"<{tag}>{html.escape(lines)}</blockquote>"
             return Arguments(html=block, complete=not masked, fits=True)
     return Arguments(html=_sizes(call, shown, masked, size, room), complete=False, fits=False)
 

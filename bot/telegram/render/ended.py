@@ -10,7 +10,7 @@ from bot.telegram.render import parts
 from bot.telegram.render.message import Button, Shown, on_call
 from bot.telegram.render.parts import Scene, dotted, lines
 from bot.telegram.render.safe import brief
-from bot.telegram.render.times import lasted, moment, remaining, span
+from bot.telegram.render.times import lasted, moment, span
 from core.engine.undo import undo_until
 from core.ids import short_id
 from core.lifecycle import Status
@@ -33,8 +33,8 @@ def undo_row(scene: Scene) -> Rows:
     until = undo_until(view.call, view.outcome, scene.registry, now=scene.now)
     if until is None or view.undone_by is not None:
         return ()
-    left = remaining(until, now=scene.now)
-    return ((on_call(f"↩️ Undo ({left})", Verb.UNDO, view.call),),)
+    # Without the minutes left: a message is not edited every minute, and would not tell the truth for long.
+    return ((on_call("↩️ Undo", Verb.UNDO, view.call),),)
 
 
 def again_row(scene: Scene, text: str = "🔄 Ask again") -> Rows:

@@ -91,6 +91,19 @@ def unknown(nearest: Sequence[Tool]) -> Shown:
     )
 
 
+def unknown_command(name: str, nearest: Sequence[Tool]) -> Shown:
+    """A command that does not exist."""
+    told = [_nearest_line(tool) for tool in nearest[:_NEAREST]]
+    return Shown(
+        html=lines(
+            f"🤷 There is no command <code>/{brief(name, 40)}</code>. Nothing was changed.",
+            "Perhaps you mean:" if told else "",
+            *told,
+            "/help lists the commands.",
+        )
+    )
+
+
 def _nearest_line(tool: Tool) -> str:
     form = f" {tool.form}" if tool.form else ""
     how = f"/{tool.command}{form}" if tool.command else (tool.examples[0] if tool.examples else tool.name)

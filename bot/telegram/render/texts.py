@@ -21,6 +21,7 @@ from bot.telegram.render.questions import (
     question,
     refusal,
     unknown,
+    unknown_command,
     which_call,
 )
 from bot.telegram.render.safe import brief
@@ -52,6 +53,7 @@ __all__ = [
     "start",
     "tools",
     "unknown",
+    "unknown_command",
     "went_wrong",
     "which_call",
     "which_role",

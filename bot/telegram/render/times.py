@@ -63,12 +63,6 @@ def span(seconds: int, *, exact: bool = False) -> str:
     return f"{round(seconds / 86400)} days"
 
 
-def remaining(until: datetime, *, now: datetime) -> str:
-    """What is left, in whole minutes and never more than there is: "9 min", "under 1 min", "2 h"."""
-    minutes = int((until - now).total_seconds() // 60)
-    return "under 1 min" if minutes < 1 else span(minutes * 60)
-
-
 def _day(when: datetime) -> str:
     return f"{when.day} {_MONTHS[when.month - 1]}"
 

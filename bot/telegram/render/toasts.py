@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from core.engine import Proposed
 from core.errors import Refusal
 from core.lifecycle import Status, in_words
 from core.model import Approval, ToolCall, Vote
@@ -40,8 +41,10 @@ def withdrawn() -> Toast:
     return Toast("Withdrawn. Nothing was changed.")
 
 
-def undoing() -> Toast:
+def undoing(asked: object) -> Toast:
     """An undo was proposed."""
+    if isinstance(asked, Proposed) and asked.call.status is Status.PROPOSED:
+        return Toast("Asked for: taking this back needs a signature too.")
     return Toast("Undo is on its way.")
 
 

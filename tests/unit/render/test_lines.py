@@ -32,7 +32,7 @@ from tests.unit.render.reading import check, labels, text_of
 def test_a_harmless_call_is_one_line_with_undo() -> None:
     made = plain_line(done())
     assert made.html == "✅ <b>Added expense #7: 900.00 EUR for new desk</b> · <code>#A7F3Q2</code>"
-    assert labels(made) == ["↩️ Undo (9 min)"]
+    assert labels(made) == ["↩️ Undo"]
     empty = view(call(Status.COMPLETED), outcome=outcome(Status.COMPLETED))
     assert "✅ <b>Done: Add expense of 900.00 EUR for new desk</b>" in plain_line(empty).html
 

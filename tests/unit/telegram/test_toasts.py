@@ -37,7 +37,7 @@ COUNTED = [
     toasts.voted(WAITING, Vote.APPROVED),
     toasts.voted(PENDING, Vote.APPROVED),
     toasts.withdrawn(),
-    toasts.undoing(),
+    toasts.undoing(None),
     toasts.asked_again(),
     toasts.marked(call(status=Status.COMPLETED), again=False),
     toasts.marked(call(status=Status.FAILED), again=False),
