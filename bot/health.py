@@ -39,8 +39,11 @@ class Health:
         return await _timed("database", self._reader.read(lambda records: records.outbox.chats()))
 
     async def _queue(self) -> HealthItem:
-        waiting = await self._reader.read(lambda records: records.calls.waiting(Status.PENDING, limit=1000))
-        chats = await self._reader.read(lambda records: records.outbox.chats())
+        try:
+            waiting = await self._reader.read(lambda r: r.calls.waiting(Status.PENDING, limit=1000))
+            chats = await self._reader.read(lambda r: r.outbox.chats())
+        except Exception as error:  # noqa: BLE001 - as in `_timed`
+            return HealthItem(name="queue", ok=False, detail=str(error) or type(error).__name__)
         detail = f"{len(waiting)} to run, messages waiting for {len(chats)} chats"
         return HealthItem(name="queue", ok=len(waiting) < 1000, detail=detail)
 
@@ -50,7 +53,10 @@ class Health:
         return HealthItem(name="worker", ok=True, detail=f"{self.executor.running} in hand")
 
     def _disk(self) -> HealthItem:
-        free = shutil.disk_usage(self._folder).free
+        try:
+            free = shutil.disk_usage(self._folder).free
+        except OSError as error:
+            return HealthItem(name="disk", ok=False, detail=error.strerror or str(error))
         detail = f"{free / 1024**3:.1f} GB free"
         return HealthItem(name="disk", ok=free > LOW_DISK_BYTES, detail=detail)
 

@@ -319,7 +319,9 @@ class _Command(filters.MessageFilter):
         self._pattern = re.compile(rf"/{name}(@(?P<bot>\w+))?(\s|$)", re.IGNORECASE)
 
     def filter(self, message: Message) -> bool:
-        """Whether the message is this command."""
+        """Whether the message is this command, in the sender's own words."""
+        if message.forward_origin is not None:
+            return False
         found = self._pattern.match(message.text or message.caption or "")
         if found is None:
             return False

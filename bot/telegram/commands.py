@@ -24,7 +24,6 @@ from core.guards import visible
 from core.ids import read_short_id
 from core.model import Principal, Role, ToolCall
 from core.ports import Records, view
-from core.registry import ToolRegistry
 
 Act = Callable[[Turn, Message], Awaitable[None]]
 INVITE_FOR: Final = timedelta(days=7)
@@ -71,11 +70,11 @@ async def start(turn: Turn, message: Message) -> None:
         role = records.people.role(turn.front.home, person.id)
         if turn.private:
             place(records, turn, person.id)
-        if code and role is None:
+        if code:
             joined = join(records, person_id=person.id, code_hash=code_hash(code), now=turn.now.wall)
             if isinstance(joined, Refused):
                 _send(records, turn, texts.refusal(joined.refusal))
-                return None
+                return role
             role = joined.role
         if role is None:
             _send(records, turn, texts.no_access(turn.user.id))
@@ -167,7 +166,7 @@ def _call(records: Records, turn: Turn, by: Principal, rest: str) -> Shown:
 def _audit(records: Records, turn: Turn, by: Principal, rest: str) -> Shown:
     if not rest:
         if not by.holds(Role.ADMIN):
-            return texts.admins_only()
+            return texts.refusal(texts.which_call())
         seq, digest = records.audit.head(turn.front.home)
         return texts.audit_head(seq=seq, digest=digest)
     found = find_call(records, turn, by, rest)
@@ -212,8 +211,3 @@ COMMANDS: Final[Mapping[str, Act]] = {
     "history": history,
     "pending": pending,
 }
-
-
-def offered(registry: ToolRegistry) -> set[str]:
-    """Every command there is: the bot's own and the tools'."""
-    return set(COMMANDS) | {tool.command for tool in registry if tool.command}

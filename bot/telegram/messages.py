@@ -190,12 +190,14 @@ def _act(records: Records, turn: Turn, message: Message, text: str, understood: 
         case Reading.ASK:
             _ask(records, turn, understood.candidates[0], by, message_id=origin)
         case Reading.CONFIRM:
-            _confirm(records, turn, understood, by, message_id=message.message_id)
+            _confirm(records, turn, understood, by, message)
         case Reading.INVALID:
             _invalid(records, turn, understood, by, message)
         case Reading.UNKNOWN:
             nearest = [tool for name in understood.nearest if (tool := turn.front.env.registry.find(name))]
-            if text.startswith("/"):
+            if text.startswith("/") and message.forward_origin is not None:
+                _reply(records, turn, message, texts.forwarded_command())
+            elif text.startswith("/"):
                 name = text[1:].split(maxsplit=1)[0] if text[1:].strip() else ""
                 _reply(records, turn, message, texts.unknown_command(name.partition("@")[0], nearest))
             else:
@@ -223,8 +225,9 @@ def _ask(records: Records, turn: Turn, candidate: Candidate, by: Principal, *, m
     )
 
 
-def _confirm(records: Records, turn: Turn, understood: Understood, by: Principal, *, message_id: int) -> None:
+def _confirm(records: Records, turn: Turn, understood: Understood, by: Principal, message: Message) -> None:
     """Asks which of the candidates was meant."""
+    message_id = message.message_id
     candidates = understood.candidates[:3]
     state = {"candidates": [as_state(candidate) for candidate in candidates], "message": message_id}
     _open(records, turn, by, CHOOSE, state)
@@ -233,7 +236,9 @@ def _confirm(records: Records, turn: Turn, understood: Understood, by: Principal
         (texts.candidate_words(registry.get(c.tool), c.arguments), _choice(message_id, str(n)))
         for n, c in enumerate(candidates)
     ]
-    shown = texts.did_you_mean(choices, leave=_choice(message_id, NONE_OF_THESE))
+    shown = texts.did_you_mean(
+        choices, leave=_choice(message_id, NONE_OF_THESE), forwarded=message.forward_origin is not None
+    )
     _send(records, turn, shown, reply_to=message_id)
 
 

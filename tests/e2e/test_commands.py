@@ -227,7 +227,7 @@ async def test_the_head_of_the_audit_chain_is_for_admins(demo: Demo) -> None:
     assert digest in told
     assert re.search(rf"\b{seq}\b", told)
     assert "countersign audit verify" in told
-    assert "admin" in (await ask(phones, "member", "/audit"))["text"]
+    assert "Say which call" in (await ask(phones, "member", "/audit"))["text"]
     await product.telegram.post_head()
     await phones.see("admin", digest, times=2)
     assert not [m for m in await phones.messages("approver") if digest in m["text"]]
@@ -248,7 +248,14 @@ async def test_the_examples_of_start_do_what_they_say(demo: Demo) -> None:
     await card_at(phones, "approver", "900.00")
 
 
-async def test_start_of_a_member_with_a_code_keeps_the_role(demo: Demo) -> None:
+async def test_a_code_that_is_none_leaves_a_members_role(demo: Demo) -> None:
     phones, _ = demo
-    await ask(phones, "member", "/start NOSUCHCODE", "Hello Mia Member")
+    await ask(phones, "member", "/start NOSUCHCODE", "not valid")
     assert "member" in (await ask(phones, "member", "/whoami"))["text"]
+
+
+async def test_a_forwarded_command_of_the_bots_own_does_nothing(demo: Demo) -> None:
+    phones, _ = demo
+    theirs = await phones.say("approver", "/whoami", chat="group")
+    origin = {"chat": "group", "message_id": theirs["message_id"]}
+    await ask(phones, "member", "", "I did nothing", forward_of=origin)

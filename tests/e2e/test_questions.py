@@ -199,7 +199,7 @@ async def test_a_forwarded_answer_is_only_ever_confirmed(demo: Demo) -> None:
     theirs = await phones.say("approver", "pay the pirates", chat="group")
     await ask(phones, "member", "/task", "What is to be done")
     origin = {"chat": "group", "message_id": theirs["message_id"]}
-    asked = await ask(phones, "member", "", "Did you mean", forward_of=origin)
+    asked = await ask(phones, "member", "", "somebody else's words", forward_of=origin)
     await nothing_was_asked_for(phones)
     await phones.tap("member", asked, "Yes")
     await phones.see("member", "Added task #1: pay the pirates")
@@ -256,7 +256,7 @@ async def test_forwarded_text_is_only_ever_confirmed(demo: Demo) -> None:
     for text in ("expense 30 EUR pens", "spent 900 EUR on a desk", "create_task title=x"):
         theirs = await phones.say("approver", text, chat="group")
         origin = {"chat": "group", "message_id": theirs["message_id"]}
-        asked = await ask(phones, "member", "", "Did you mean", forward_of=origin)
+        asked = await ask(phones, "member", "", "somebody else's words", forward_of=origin)
         assert "Nothing happens until you tap" in asked["text"]
     assert "No calls" in (await ask(phones, "member", "/history"))["text"]
     await phones.tap("member", asked, "Yes")
@@ -267,7 +267,7 @@ async def test_a_forwarded_command_without_its_values_opens_no_question(demo: De
     phones, _ = demo
     theirs = await phones.say("approver", "/expense@nobody_bot", chat="group")
     origin = {"chat": "group", "message_id": theirs["message_id"]}
-    await ask(phones, "member", "", "Nothing was changed", forward_of=origin)
+    await ask(phones, "member", "", "I did nothing", forward_of=origin)
     assert "no open question" in (await ask(phones, "member", "/cancel"))["text"]
 
 

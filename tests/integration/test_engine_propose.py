@@ -309,3 +309,13 @@ async def test_the_only_admin_of_a_team_of_two_is_told_that_nobody_can_sign(worl
 def test_the_environment_is_data() -> None:
     env = Env(registry=ToolRegistry(), policy=lambda: None, new_id=str)  # type: ignore[arg-type,return-value]
     assert env.limits.lease == timedelta(seconds=15)
+
+
+async def test_only_the_requester_asks_again(world: World) -> None:
+    """Else whoever may sign could bring back what was withdrawn, and sign it."""
+    call = await world.propose("high_once")
+    await world.vote(call, "cat", Vote.DENIED)
+    denied = await world.call(call)
+    assert code_of(await ask(world, denied, "cat")) == "not_owner"
+    assert code_of(await ask(world, denied, "dan")) == "not_owner"
+    assert isinstance(await ask(world, denied), Proposed)

@@ -76,7 +76,8 @@ def test_constraints_and_partial_indexes_are_the_same_too(tmp_path: Path) -> Non
 def test_what_must_not_change_has_its_triggers(tmp_path: Path) -> None:
     path = tmp_path / "new.db"
     upgrade_sqlite(path)
-    assert names(path, "trigger") == {f"{t}_no_{verb}" for t in APPEND_ONLY for verb in ("UPDATE", "DELETE")}
+    verbs = ("UPDATE", "DELETE", "replace")
+    assert names(path, "trigger") == {f"{t}_no_{verb}" for t in APPEND_ONLY for verb in verbs}
 
 
 def test_a_migration_killed_midway_leaves_nothing_and_can_be_run_again(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from core.lifecycle import ENDS, Status
+from storage.schema import APPEND_ONLY
 from tests.kit.world import World
 
 
@@ -31,7 +32,14 @@ def copy(table: str, **changes: str) -> str:
 
 async def test_a_call_has_one_outcome(world: World) -> None:
     await world.done("low_once")
-    refused(world, copy("outcomes"), because="UNIQUE constraint failed: outcomes.call_id")
+    refused(world, copy("outcomes"), because="UNIQUE")
+
+
+async def test_no_replace_gets_past_the_append_only_triggers(world: World) -> None:
+    await world.done("low_once")
+    for table in APPEND_ONLY:
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            world.sql(f"INSERT OR REPLACE INTO {table} SELECT * FROM {table}")
 
 
 @pytest.mark.parametrize("statement", ["UPDATE outcomes SET status = 'failed'", "DELETE FROM outcomes"])

@@ -32,8 +32,9 @@ def _word(value: Json) -> str:
     return f"“{value}”" if isinstance(value, str) else str(value)
 
 
-def did_you_mean(choices: Sequence[tuple[str, str]], *, leave: str) -> Shown:
-    """Asks which reading was meant. Each choice is its words and the data of its button."""
+def did_you_mean(choices: Sequence[tuple[str, str]], *, leave: str, forwarded: bool = False) -> Shown:
+    """Asks which reading was meant, saying so where the words are somebody else's. Each choice is its words
+    and the data of its button."""
     if len(choices) == 1:
         words, data = choices[0]
         asked, told = "this", [f"<b>{brief(words, 1000)}</b>"]
@@ -44,7 +45,12 @@ def did_you_mean(choices: Sequence[tuple[str, str]], *, leave: str) -> Shown:
         labels = [f"{number}. {one_line(words, 30)}" for number, (words, _) in enumerate(choices, 1)]
         buttons = [(Button(text=label, data=data),) for label, (_, data) in zip(labels, choices, strict=True)]
     return Shown(
-        html=lines(f"🤔 Did you mean {asked}?", *told, "<i>Nothing happens until you tap.</i>"),
+        html=lines(
+            "↪️ <b>Forwarded: somebody else's words.</b>" if forwarded else "",
+            f"🤔 Shall I do {asked}?" if forwarded else f"🤔 Did you mean {asked}?",
+            *told,
+            "<i>Nothing happens until you tap.</i>",
+        ),
         buttons=(*buttons, (Button(text="✖️ No, leave it", data=leave),)),
     )
 
@@ -102,6 +108,11 @@ def unknown_command(name: str, nearest: Sequence[Tool]) -> Shown:
             "/help lists the commands.",
         )
     )
+
+
+def forwarded_command() -> Shown:
+    """A command of the bot's own in somebody else's words."""
+    return Shown(html="↪️ That command is forwarded, so I did nothing. Write it yourself if you mean it.")
 
 
 def _nearest_line(tool: Tool) -> str:

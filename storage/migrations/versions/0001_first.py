@@ -23,6 +23,18 @@ $$ BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END $$
 """
 
 
+# An INSERT OR REPLACE fires no DELETE trigger, so a row that is there refuses to be inserted again.
+_SQLITE_NO_REPLACE = """
+CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table}
+WHEN EXISTS (SELECT 1 FROM {table} WHERE {same})
+BEGIN SELECT RAISE(ABORT, '{table} is append-only: UNIQUE'); END
+"""
+_KEYS = {
+    "audit_events": "tenant_id = NEW.tenant_id AND seq = NEW.seq",
+    "outcomes": "call_id = NEW.call_id",
+}
+
+
 def upgrade() -> None:
     """Creates every table and makes the audit and the outcomes append-only."""
     _create_tables()
@@ -33,6 +45,8 @@ def upgrade() -> None:
     for table in ("audit_events", "outcomes"):
         for verb in ("UPDATE", "DELETE"):
             op.execute(trigger.format(table=table, verb=verb))
+        if on_sqlite:
+            op.execute(_SQLITE_NO_REPLACE.format(table=table, same=_KEYS[table]))
 
 
 def _create_tables() -> None:

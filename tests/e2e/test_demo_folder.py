@@ -1,0 +1,65 @@
+"""A demo's folder is a demo's: nothing of anybody else is shown over, and nothing in use is emptied."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from bot.bootstrap import DEMO_MARKER, open_demo_folder
+from core.errors import ConfigError
+from tests.e2e.phone import running_demo
+
+
+def database(folder: Path) -> Path:
+    return folder / "countersign.sqlite3"
+
+
+def test_a_new_folder_becomes_a_demos_and_can_begin_afresh(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    open_demo_folder(folder, database(folder), fresh=True)
+    (folder / "labels.jsonl").write_text("x")
+    open_demo_folder(folder, database(folder), fresh=False)
+    assert (folder / "labels.jsonl").exists()
+    open_demo_folder(folder, database(folder), fresh=True)
+    assert [path.name for path in folder.iterdir()] == [DEMO_MARKER]
+    assert folder.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_the_folder_of_a_real_bot_is_left_alone(tmp_path: Path, fresh: bool) -> None:
+    database(tmp_path).write_text("records of a real bot")
+    with pytest.raises(ConfigError, match="no demo's"):
+        open_demo_folder(tmp_path, database(tmp_path), fresh=fresh)
+    assert database(tmp_path).read_text() == "records of a real bot"
+
+
+async def test_a_folder_in_use_is_not_emptied(tmp_path: Path) -> None:
+    async with running_demo(tmp_path) as (phones, _):
+        (tmp_path / DEMO_MARKER).touch()
+        with pytest.raises(ConfigError, match="in use"):
+            open_demo_folder(tmp_path, database(tmp_path), fresh=True)
+        await phones.say("member", "expense 12.50 EUR coffee")
+        await phones.see("member", "12.50")
+
+
+async def test_a_taken_port_is_one_plain_sentence(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "bot.cli.main", "demo", "--no-open", "--port", port),
+            *("--data", str(tmp_path / "demo")),
+            env=os.environ,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        async with asyncio.timeout(30):
+            _, told = await process.communicate()
+    assert process.returncode == 1
+    assert told.decode().startswith(f"Nothing can listen on --host 127.0.0.1 --port {port}: ")
+    assert told.count(b"\n") == 1
