@@ -43,6 +43,7 @@ log = structlog.get_logger(__name__)
 
 DRAIN_S = 10.0
 DEMO_MARKER = ".countersign-demo"
+_DEMO_DATA = ("countersign.*", "sandbox.sqlite3*", "audit", "labels.jsonl")
 
 
 def new_id() -> str:
@@ -212,16 +213,16 @@ def open_folder(folder: Path) -> None:
 
 
 def open_demo_folder(folder: Path, database: Path, *, fresh: bool) -> None:
-    """Makes the folder of a demo, or empties it if it is to begin afresh. Raises ConfigError for a folder
-    that is in use, or that holds anything but a demo's data: that is never touched."""
+    """Makes the folder of a demo, or takes an earlier demo's data out of it. Raises ConfigError for a folder
+    that is in use or holds another bot's records; what else lies there is never touched."""
     check_free(database)
     make_folder(folder)
     marker = folder / DEMO_MARKER
-    if any(folder.iterdir()) and not marker.exists():
-        raise ConfigError(f"{folder} holds something that is no demo's. Name another folder with --data.")
+    if database.exists() and not marker.exists():
+        raise ConfigError(f"{folder} holds the records of a bot that is no demo. Name another with --data.")
     if fresh:
-        shutil.rmtree(folder)
-        make_folder(folder)
+        for path in [found for pattern in _DEMO_DATA for found in folder.glob(pattern)]:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
     marker.touch(mode=0o600)
 
 

@@ -27,17 +27,13 @@ class Verb(StrEnum):
     MARK_NOT_DONE = "mn"
     RUN_AGAIN = "mr"
     DETAILS = "i"
-    NEXT = "n"  # the next one of the queue, after this call
 
 
 class Page(StrEnum):
     """What a button on a list or a question does; its argument is small text."""
 
     HISTORY = "h"  # "<direction><opaque call id>"; what it is narrowed to is kept by the server
-    FILTER = "hf"
-    AUDIT = "au"
     CHOOSE = "y"  # the number of a candidate of "Did you mean"
-    LEAVE = "x"  # leave the open question
     SETTING = "s"  # "<name>=<value>"
     SAY = "e"  # an example of /start, by number
 

@@ -42,8 +42,6 @@ async def _act(turn: Turn, button: PageButton, message_id: int) -> Toast:
             return await turn.effect("setting", lambda r: _set(r, turn, button.argument, message_id))
         case Page.SAY:
             return await turn.effect("say", lambda r: _say(r, turn, button.argument))
-        case _:
-            return await turn.effect("tap.unknown", lambda r: toasts.unknown_button())
 
 
 def _no_access() -> Toast:

@@ -277,12 +277,6 @@ async def a_forged_button(stage: Stage) -> Trigger:
     return tapping(stage, "approver", await stage.ask(stage.fresh()), data="not ours")
 
 
-@reaches("tap.next")
-async def a_verb_without_a_button(stage: Stage) -> Trigger:
-    card = await stage.ask(stage.fresh())
-    return tapping(stage, "approver", card, data="n" + data_of(card, "Approve")[1:])
-
-
 async def interrupted(stage: Stage) -> Seen:
     """A stamp that had its effect, whose end nobody saw; the member's card, with its three buttons."""
     word = stage.fresh()

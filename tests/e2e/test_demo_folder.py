@@ -22,18 +22,19 @@ def database(folder: Path) -> Path:
 def test_a_new_folder_becomes_a_demos_and_can_begin_afresh(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     open_demo_folder(folder, database(folder), fresh=True)
-    (folder / "labels.jsonl").write_text("x")
+    for name in ("labels.jsonl", "countersign.sqlite3", "mine.txt"):
+        (folder / name).write_text("x")
     open_demo_folder(folder, database(folder), fresh=False)
     assert (folder / "labels.jsonl").exists()
     open_demo_folder(folder, database(folder), fresh=True)
-    assert [path.name for path in folder.iterdir()] == [DEMO_MARKER]
+    assert {path.name for path in folder.iterdir()} == {DEMO_MARKER, "mine.txt"}
     assert folder.stat().st_mode & 0o077 == 0
 
 
 @pytest.mark.parametrize("fresh", [True, False])
 def test_the_folder_of_a_real_bot_is_left_alone(tmp_path: Path, fresh: bool) -> None:
     database(tmp_path).write_text("records of a real bot")
-    with pytest.raises(ConfigError, match="no demo's"):
+    with pytest.raises(ConfigError, match="no demo"):
         open_demo_folder(tmp_path, database(tmp_path), fresh=fresh)
     assert database(tmp_path).read_text() == "records of a real bot"
 
