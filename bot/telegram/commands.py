@@ -12,7 +12,7 @@ from typing import Final
 from telegram import Message
 
 from bot.codes import new_code
-from bot.telegram import histories
+from bot.telegram import histories, settings
 from bot.telegram.render import lists, texts
 from bot.telegram.render.message import Shown
 from bot.telegram.replies import reply
@@ -110,7 +110,14 @@ def _settings(records: Records, turn: Turn, by: Principal, rest: str) -> Shown:
     tenant = records.people.tenant(turn.front.home)
     if tenant is None:
         raise LookupError("the home tenant is made when the bot starts")
-    return texts.settings(known_person(records, turn), tenant)
+    person = known_person(records, turn)
+    if rest:
+        after = settings.said(person, rest)
+        if after is None:
+            return texts.no_such_setting(rest)
+        records.people.save_settings(after)
+        person = after
+    return texts.settings(person, tenant)
 
 
 def _members(records: Records, turn: Turn, by: Principal, rest: str) -> Shown:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from zoneinfo import available_timezones
-
 from telegram import CallbackQuery
 
-from bot.telegram import histories
+from bot.telegram import histories, settings
 from bot.telegram.buttons import Page, PageButton
 from bot.telegram.messages import CHOOSE, NONE_OF_THESE, ask_or_propose, from_state, propose_candidate
 from bot.telegram.render import texts, toasts
@@ -17,7 +14,6 @@ from bot.telegram.taps import answer
 from bot.telegram.turn import AlreadyHandled, Turn, known_person, place, principal
 from core.errors import Code, Refusal
 from core.parsing import ParseContext, Reading, understand
-from core.parsing.money import CURRENCIES
 from core.ports import Records
 
 
@@ -81,19 +77,13 @@ def _set(records: Records, turn: Turn, argument: str, message_id: int) -> Toast:
     if role is None or tenant is None:
         return _no_access()
     name, _, value = argument.partition("=")
-    if name == "tz" and value in available_timezones():
-        person = replace(person, timezone=value)
-    elif name == "cur" and value in CURRENCIES:
-        person = replace(person, currency=value)
-    elif name == "replies" and value in {"on", "off"}:
-        person = replace(person, end_replies=value == "on")
-        value = f"replies {value}"
-    else:
+    after = settings.changed(person, name, value)
+    if after is None:
         return toasts.unknown_button()
-    records.people.save_settings(person)
-    shown = texts.settings(person, tenant)
+    records.people.save_settings(after)
+    shown = texts.settings(after, tenant)
     reply(records, turn.front.home, turn.chat.id, shown, now=turn.now.wall, edit=message_id)
-    return toasts.saved(value)
+    return toasts.saved(f"replies {value}" if name == "replies" else value)
 
 
 def _say(records: Records, turn: Turn, argument: str) -> Toast:

@@ -35,7 +35,7 @@ _STATUS = {
     PolicyDecision.REQUIRES_APPROVAL: Status.PROPOSED,
     PolicyDecision.DENY: Status.DENIED,
 }
-_SHORT_ID_TRIES = 3
+_SHORT_ID_LENGTHS = (6, 6, 6, 7, 8, 10)
 _NOBODY_REACHED = (
     "Nobody who may sign this has opened me yet. Ask one of them to send me /start, then /pending."
 )
@@ -131,11 +131,11 @@ def _draft(
     if typed is not None:
         risk = assessed(tool, typed, currency=tenant.currency)
     preview = None if typed is None else tool.preview(typed)
-    call_id = _fresh_id(records, proposal, env)
+    call_id, named = _fresh_id(records, proposal, env)
     digest = _digest(tool, arguments)
     return ToolCall(
         id=call_id,
-        short_id=short_id(call_id),
+        short_id=named,
         tenant_id=tenant.id,
         account_id=proposal.conversation.account_id,
         conversation_id=proposal.conversation.id,
@@ -180,13 +180,15 @@ def _digest(tool: Tool, arguments: Mapping[str, Json]) -> str:
         ) from None
 
 
-def _fresh_id(records: Records, proposal: Proposal, env: Env) -> CallId:
-    """An id whose short form is free in the tenant."""
-    for _ in range(_SHORT_ID_TRIES):
+def _fresh_id(records: Records, proposal: Proposal, env: Env) -> tuple[CallId, str]:
+    """An id, and a short form of it that is free in the tenant: longer where it is crowded."""
+    tenant = proposal.conversation.tenant_id
+    for length in _SHORT_ID_LENGTHS:
         call_id = CallId(env.new_id())
-        if records.calls.by_short_id(proposal.conversation.tenant_id, short_id(call_id)) is None:
+        named = short_id(call_id, length=length)
+        if records.calls.by_short_id(tenant, named) is None:
             break
-    return call_id
+    return call_id, named
 
 
 def _key(proposal: Proposal, digest: str) -> str | None:

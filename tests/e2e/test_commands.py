@@ -259,3 +259,11 @@ async def test_a_forwarded_command_of_the_bots_own_does_nothing(demo: Demo) -> N
     theirs = await phones.say("approver", "/whoami", chat="group")
     origin = {"chat": "group", "message_id": theirs["message_id"]}
     await ask(phones, "member", "", "I did nothing", forward_of=origin)
+
+
+async def test_settings_are_taken_in_words(demo: Demo) -> None:
+    phones, _ = demo
+    assert "Europe/Lisbon" in (await ask(phones, "member", "/settings europe/lisbon", "Settings"))["text"]
+    assert "SEK" in (await ask(phones, "member", "/settings sek", "Currency: SEK"))["text"]
+    assert "off" in (await ask(phones, "member", "/settings replies off", "Replies: off"))["text"]
+    assert "Nothing was changed" in (await ask(phones, "member", "/settings Mars", "do not know"))["text"]

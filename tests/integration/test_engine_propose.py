@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
@@ -250,6 +251,17 @@ async def test_a_short_id_that_is_taken_is_drawn_anew(world: World) -> None:
     world.env = replace(world.env, new_id=lambda: next(drawn))
     second = await world.propose("low_once")
     assert second.short_id != first.short_id
+
+
+async def test_short_ids_grow_where_it_is_crowded(world: World) -> None:
+    first = await world.propose("low_once")
+    twins = iter(str(UUID(int=UUID(first.id).int ^ (1 << (40 + n)))) for n in range(20))
+    new_id = world.env.new_id
+    drawn = iter([*(next(twins) for _ in range(4))])
+    world.env = replace(world.env, new_id=lambda: next(drawn, None) or new_id())
+    second = await world.propose("low_once")
+    assert (len(first.short_id), len(second.short_id)) == (6, 7)
+    assert second.short_id.endswith(first.short_id)
 
 
 async def test_a_manual_call_waits_for_execute(world: World) -> None:

@@ -47,6 +47,7 @@ __all__ = [
     "moved_below",
     "no_access",
     "no_such_call",
+    "no_such_setting",
     "nothing_to_leave",
     "only_text",
     "question",
@@ -180,12 +181,24 @@ def settings(who: Person, tenant: Tenant) -> Shown:
             f"Time zone: <b>{brief(zone, 40)}</b>",
             f"Currency: <b>{brief(currency, 10)}</b>, for amounts without one",
             f"Replies: <b>{replies}</b>, when a call of yours is denied or ends late",
+            "<i>Others in words: <code>/settings Europe/Lisbon</code>, <code>/settings SEK</code>.</i>",
         ),
         buttons=(
             *_rows(zones),
             *_rows(currencies),
             (_choice("replies", other, f"Turn replies {other}", chosen=""),),
         ),
+    )
+
+
+def no_such_setting(words: str) -> Shown:
+    """/settings with something that cannot be set."""
+    return Shown(
+        html=lines(
+            f"I do not know <i>{brief(words, 60)}</i>. Nothing was changed.",
+            "It takes a time zone such as <code>Europe/Lisbon</code>, a currency such as <code>SEK</code>, "
+            "or <code>replies off</code>.",
+        )
     )
 
 
