@@ -59,17 +59,18 @@ class Seen:
     def unsettled(self, waiting_updates: list[int]) -> list[str]:
         """What is still under way: [] once everything that was asked of the product is done or interrupted.
         `waiting_updates` were not confirmed at Telegram yet."""
-        aside = "id NOT IN (SELECT row_id FROM quarantine)"
-        known = {row[0] for row in self.rows("SELECT update_id FROM inbox WHERE done_at IS NOT NULL")}
-        going = "status IN ('pending', 'running', 'validating')"
-        open_calls = f"SELECT id, tool, status FROM tool_calls WHERE {going} AND {aside}"
+        # One statement, so one snapshot: between two looks an update may become a call unseen.
+        under_way = self.rows(
+            "SELECT 'call', id || ' ' || tool || ' ' || status FROM tool_calls "
+            "WHERE status IN ('pending', 'running', 'validating') "
+            "AND id NOT IN (SELECT row_id FROM quarantine) "
+            "UNION ALL SELECT 'update', update_id FROM inbox WHERE done_at IS NULL "
+            "UNION ALL SELECT 'message', id || ' ' || chat || ' ' || kind FROM outbox WHERE done_at IS NULL "
+            "UNION ALL SELECT 'done', update_id FROM inbox WHERE done_at IS NOT NULL"
+        )
+        known = {what for kind, what in under_way if kind == "done"}
         return [
-            *(f"call {row}" for row in self.rows(open_calls)),
-            *(f"update {row}" for row in self.rows("SELECT update_id FROM inbox WHERE done_at IS NULL")),
-            *(
-                f"message {row}"
-                for row in self.rows("SELECT id, chat, kind, tries FROM outbox WHERE done_at IS NULL")
-            ),
+            *(f"{kind} {what}" for kind, what in under_way if kind != "done"),
             *(f"update at Telegram {number}" for number in waiting_updates if number not in known),
         ]
 
