@@ -27,7 +27,6 @@ from core.ports import Records, view
 
 Act = Callable[[Turn, Message], Awaitable[None]]
 INVITE_FOR: Final = timedelta(days=7)
-MOST_AUDIT: Final = 30
 
 
 def rest_of(message: Message) -> str:
@@ -180,7 +179,7 @@ def _audit(records: Records, turn: Turn, by: Principal, rest: str) -> Shown:
     if isinstance(found, Refusal):
         return texts.refusal(found)
     names = {str(member.person_id): member.name for member in records.people.members(turn.front.home)}
-    return lists.audit(found, records.audit.of_call(found.id)[:MOST_AUDIT], names=names)
+    return lists.audit(found, records.audit.of_call(found.id), names=names)
 
 
 def find_call(records: Records, turn: Turn, by: Principal, text: str) -> ToolCall | Refusal:
