@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 
-import structlog
 from uuid_utils.compat import uuid7
 
 from bot.clock import SystemClock
 from bot.codes import new_code
 from bot.config import Settings
 from bot.health import Health
+from bot.logs import get_logger
 from bot.telegram.app import TelegramBot
 from bot.telegram.pace import Pace
 from bot.workers.executor import Executor, RecordsToolStore
@@ -33,13 +33,14 @@ from core.redaction import Redactor
 from core.registry import ToolRegistry
 from core.runner import ToolRunner
 from core.tool import Tool
-from storage.database import Database, check_free, make_folder
+from storage.database import Database, check_free
+from storage.database import make_folder as make_folder  # noqa: PLC0414 - bot.run takes it from here
 from storage.mirror import MirrorFiles
 from storage.pages import SqlPages
 from tools.catalog import build_catalog
 from tools.create_expense import ExpenseLimits
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 DRAIN_S = 10.0
 DEMO_MARKER = ".countersign-demo"
@@ -205,11 +206,6 @@ def build(
         pace=pace or Pace(),
         boundary=boundary,
     )
-
-
-def open_folder(folder: Path) -> None:
-    """Makes a folder for data, nobody else's on this machine. Raises ConfigError where it cannot be."""
-    make_folder(folder)
 
 
 def open_demo_folder(folder: Path, database: Path, *, fresh: bool) -> None:

@@ -14,7 +14,7 @@ from typing import Final
 import aiohttp
 
 from bot import logs
-from bot.bootstrap import Countersign, build, open_demo_folder, open_folder
+from bot.bootstrap import Countersign, build, make_folder, open_demo_folder
 from bot.clock import SystemClock
 from bot.config import Settings, load
 from bot.sandbox.server import RunningSandbox, start_sandbox
@@ -61,7 +61,7 @@ async def run_sandbox(*, host: str, port: int, data: Path | None) -> None:
     """The Bot API server alone, for any bot."""
     stopping = _stop_on_signals()
     if data is not None:
-        open_folder(data)
+        make_folder(data)
     sandbox = await _listening(host, port, data)
     _announce(sandbox.url, host)
     print(f"Bot API base URL: {sandbox.url}/bot  (any well-formed token is a bot)")  # noqa: T201

@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-import structlog
 from telegram import Message, Update
 from telegram.error import InvalidToken, TelegramError
 from telegram.ext import (
@@ -26,6 +25,7 @@ from telegram.ext import (
 
 from bot.clock import SystemClock
 from bot.config import TelegramSettings
+from bot.logs import get_logger
 from bot.telegram import commands, membership, menu, messages, pages
 from bot.telegram.buttons import CallButton, decode
 from bot.telegram.inbox import Inbox
@@ -44,7 +44,7 @@ from core.model import Role
 from core.ports import Reader, Records, UnitOfWork
 from core.queries import Pages
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 _NOT_KNOWN: Final = "telegram.token is not known to Telegram. Ask @BotFather for it (/mybots, API Token)."
 FIRST_RETRY_S: Final = 0.5

@@ -13,16 +13,16 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlencode
 
-import structlog
 from telegram import Bot
 from telegram.error import Conflict, InvalidToken, NetworkError, RetryAfter, TelegramError
 from telegram.request import BaseRequest
 
 from bot.clock import SystemClock
+from bot.logs import get_logger
 from core.errors import StorageUnavailable
 from core.ports import Reader, UnitOfWork
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 ALLOWED_UPDATES: Final = ["message", "callback_query", "my_chat_member"]
 BATCH: Final = 100

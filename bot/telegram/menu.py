@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-import structlog
 from telegram import (
     Bot,
     BotCommand,
@@ -16,10 +15,11 @@ from telegram import (
 )
 from telegram.error import TelegramError
 
+from bot.logs import get_logger
 from core.model import Role
 from core.registry import ToolRegistry
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 DESCRIPTIONS: Final = {
     "start": "begin here",

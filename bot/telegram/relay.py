@@ -11,9 +11,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-import structlog
-
 from bot.clock import SystemClock
+from bot.logs import get_logger
 from bot.telegram.outgoing import CARD, DOCUMENT, END_REPLY, Outgoing, from_payload
 from bot.telegram.pace import Pace
 from bot.telegram.render import card as render
@@ -27,7 +26,7 @@ from core.lifecycle import EXECUTING
 from core.model import CallView, Card, Channel
 from core.ports import OutboxRow, Reader, Records, UnitOfWork, view
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 PROGRESS_EVERY_S = 1.0
 GROUP_PROGRESS_EVERY_S = 3.0

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-import structlog
 from telegram import CallbackQuery
 from telegram.error import TelegramError
 
+from bot.logs import get_logger
 from bot.telegram.buttons import CallButton
 from bot.telegram.render import toasts
 from bot.telegram.render.message import ALERT_MOST
@@ -22,7 +22,7 @@ from core.errors import Code, CorruptRecord, Refusal
 from core.guards import not_found
 from core.ports import Records
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 STILL_DECIDING_AFTER_S: Final = 8.0
 """A tap is answered once its decision is committed. Storage held up so long: the person is told so."""

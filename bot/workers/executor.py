@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, TypeVar
 
-import structlog
-
 from bot.clock import SystemClock
+from bot.logs import call_context, get_logger
 from core.engine import Env, Refused, Started, finish, recover, start
 from core.engine.readable import set_aside
 from core.errors import CorruptRecord, StorageUnavailable
@@ -22,7 +21,7 @@ from core.runner import ToolRunner
 from core.tool import RunResult, ToolContext
 from core.toolstore import ToolRecords, ToolStore
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -184,7 +183,7 @@ class Executor:
 
     async def _execute(self, started: Started) -> None:
         call = started.call
-        with structlog.contextvars.bound_contextvars(call_id=call.id, tool=call.tool):
+        with call_context(call_id=call.id, tool=call.tool):
             try:
                 requester = await self._reader.read(lambda records: _requester(records, started))
                 context = self._context(started, requester)

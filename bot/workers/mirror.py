@@ -12,14 +12,13 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-import structlog
-
+from bot.logs import get_logger
 from core.audit import AuditEvent
 from core.errors import StorageUnavailable
 from core.ids import TenantId
 from core.ports import ChainHead, Reader, UnitOfWork
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 BATCH: Final = 500
 PAUSE_S: Final = 0.5

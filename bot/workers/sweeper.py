@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from bot.clock import SystemClock
+from bot.logs import get_logger
 from bot.workers.executor import RENEW_EVERY_S, Executor
 from core.engine import Env, expire
 from core.errors import StorageUnavailable
 from core.ports import Reader, UnitOfWork
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 EXPIRE_EVERY_S: Final = 1.0
 
