@@ -323,7 +323,7 @@ async def test_cookies_are_not_kept(server: Server, request_: AiohttpRequest) ->
 
 async def test_a_silent_server_times_out(server: Server) -> None:
     async def handler(request: web.Request) -> web.Response:
-        await asyncio.sleep(30)
+        await asyncio.Event().wait()
         return await ok(request)
 
     server.handler = handler
@@ -338,7 +338,7 @@ async def test_a_server_that_stops_in_the_middle_of_its_answer_times_out(server:
         response = web.StreamResponse(headers={"Content-Length": "1000"})
         await response.prepare(request)
         await response.write(b'{"ok":')
-        await asyncio.sleep(30)
+        await asyncio.Event().wait()
         return response
 
     server.handler = handler
@@ -544,7 +544,7 @@ async def test_one_connection_serves_one_after_the_other(server: Server, request
 async def test_a_cancelled_request_frees_its_connection(server: Server) -> None:
     async def handler(request: web.Request) -> web.Response:
         if "slow" in request.path:
-            await asyncio.sleep(30)
+            await asyncio.Event().wait()
         return await ok(request)
 
     server.handler = handler
