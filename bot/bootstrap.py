@@ -14,7 +14,7 @@ from uuid_utils.compat import uuid7
 
 from bot.clock import SystemClock
 from bot.codes import new_code
-from bot.config import Settings
+from bot.config import Settings, StorageSettings
 from bot.health import Health
 from bot.logs import get_logger
 from bot.telegram.app import TelegramBot
@@ -33,7 +33,7 @@ from core.redaction import Redactor
 from core.registry import ToolRegistry
 from core.runner import ToolRunner
 from core.tool import Tool
-from storage.database import Database, check_free
+from storage.database import Database, backend_of, check_free
 from storage.database import make_folder as make_folder  # noqa: PLC0414 - bot.run takes it from here
 from storage.mirror import MirrorFiles
 from storage.pages import SqlPages
@@ -67,7 +67,9 @@ class Countersign:
         self.settings = settings
         self.clock = clock
         self.home = TenantId(settings.tenant.id)
-        self.db = Database(settings.storage.database, new_id=new_id, boundary=boundary)
+        self.db = Database(
+            settings.storage.database, lock=settings.storage.lock, new_id=new_id, boundary=boundary
+        )
         self.health = Health(reader=self.db.reader, folder=settings.storage.folder)
         self.registry = build_catalog(
             limits=ExpenseLimits(low=settings.expenses.low_limit, medium=settings.expenses.medium_limit),
@@ -208,14 +210,23 @@ def build(
     )
 
 
-def open_demo_folder(folder: Path, database: Path, *, fresh: bool) -> None:
+def open_demo_folder(folder: Path, storage: StorageSettings, *, fresh: bool) -> None:
     """Makes the folder of a demo, or takes an earlier demo's data out of it. Raises ConfigError for a folder
     that is in use or holds another bot's records; what else lies there is never touched."""
-    check_free(database)
+    check_free(storage.lock)
     make_folder(folder)
     marker = folder / DEMO_MARKER
-    if database.exists() and not marker.exists():
-        raise ConfigError(f"{folder} holds the records of a bot that is no demo. Name another with --data.")
+    database, backend = storage.database, backend_of(storage.database)
+    there = database.exists() if isinstance(database, Path) else backend.revision() is not None
+    if there and not marker.exists():
+        raise ConfigError(
+            f"{backend.shown} holds the records of a bot that is no demo. Name another place with --data, "
+            "or another database in storage.url."
+        )
+    if fresh and backend.dialect != "sqlite":
+        raise ConfigError(
+            f"--fresh cannot empty {backend.shown}. Make a new database, and name it in storage.url."
+        )
     if fresh:
         for path in [found for pattern in _DEMO_DATA for found in folder.glob(pattern)]:
             shutil.rmtree(path) if path.is_dir() else path.unlink()

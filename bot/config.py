@@ -12,7 +12,7 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -41,6 +41,7 @@ from core.errors import ConfigError
 from core.redaction import MASK, Redactor
 
 _UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_DATABASE: Final = r"sqlite(\+aiosqlite)?:///(?!:memory:)[^?#]+|postgresql://[^\s]+"
 _DURATION: Final = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*([smhd]?)")
 
 
@@ -130,21 +131,32 @@ class StorageSettings(Section):
     """Where everything is kept."""
 
     folder: Path = Field(default=Path("data"), description="a folder that Countersign may write to")
-    url: str | None = Field(default=None, description="sqlite:///FILE (PostgreSQL comes in a later version)")
+    url: SecretStr | None = Field(
+        default=None, description="sqlite:///FILE, or postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+    )
 
     @field_validator("url")
     @classmethod
-    def _is_a_sqlite_file(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"sqlite(\+aiosqlite)?:///(?!:memory:)[^?#]+", value):
-            raise ValueError("not a SQLite file")
+    def _is_a_database(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch(_DATABASE, value.get_secret_value()):
+            raise ValueError("not the address of a database")
         return value
 
     @property
-    def database(self) -> Path:
-        """The SQLite file; a relative one lies in `folder`."""
+    def database(self) -> Path | str:
+        """The SQLite file (a relative one lies in `folder`), or the address of a PostgreSQL database."""
         if self.url is None:
             return self.folder / "countersign.sqlite3"
-        return self.folder / self.url.split(":///", 1)[1]
+        url = self.url.get_secret_value()
+        return url if url.startswith("postgresql:") else self.folder / url.split(":///", 1)[1]
+
+    @property
+    def lock(self) -> Path:
+        """The file that proves that one process has the records."""
+        database = self.database
+        return (
+            database.with_suffix(".lock") if isinstance(database, Path) else self.folder / "countersign.lock"
+        )
 
 
 class TenantSettings(Section):
@@ -259,8 +271,10 @@ class Settings(Section):
     @property
     def secrets(self) -> tuple[str, ...]:
         """Every secret among the settings, for `core.redaction.Redactor`."""
-        fields = [getattr(getattr(self, section), key) for section, key in KEYS]
-        return tuple(value.get_secret_value() for value in fields if isinstance(value, SecretStr))
+        fields = [getattr(getattr(self, section), key) for section, key in sorted(_SECRETS)]
+        password = urlsplit(str(self.storage.database)).password
+        plain = [value.get_secret_value() for value in fields if isinstance(value, SecretStr)]
+        return (*plain, *([unquote(password)] if password else []))
 
 
 SECTIONS: Final[Mapping[str, type[Section]]] = {

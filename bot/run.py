@@ -35,7 +35,7 @@ async def run_demo(
 ) -> None:
     """The whole product over a sandbox, in one process. Prints its address once it can be used."""
     stopping = _stop_on_signals()
-    open_demo_folder(data, load(config, environ=os.environ, data=data).storage.database, fresh=fresh)
+    open_demo_folder(data, load(config, environ=os.environ, data=data).storage, fresh=fresh)
     sandbox = await _listening(host, port, data)
     try:
         ours = {

@@ -1,111 +1,127 @@
-"""Opening a SQLite database: its lock, its migrations, its writer and its readers."""
+"""Opening a database: its lock, its migrations, its writer and its readers."""
 
 from __future__ import annotations
 
 import asyncio
 import fcntl
 import os
-import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
 
-from sqlalchemy import URL
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.errors import ConfigError
+from core.errors import ConfigError, StorageUnavailable
 from core.ids import NewId
 from core.ports import Records
-from storage.migrate import upgrade_sqlite
+from storage.link import Backend, Link
 from storage.records.all import SqlRecords
-from storage.statements import Session
+from storage.sqlite import Sqlite
 from storage.writer import Boundary, Writer
 
 T = TypeVar("T")
+Address = Path | str
+"""A SQLite file, or postgresql://…"""
 
-BUSY_TIMEOUT_S: Final = 60.0
 READERS: Final = 2
 
 
-def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    """A connection as this product uses it: explicit transactions, WAL, synced through a power cut."""
-    mode = "ro" if read_only else "rwc"
-    connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={mode}",
-        uri=True,
-        isolation_level=None,
-        timeout=BUSY_TIMEOUT_S,
-        check_same_thread=False,
-    )
-    connection.execute("PRAGMA foreign_keys = ON")
-    if not read_only:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-    return connection
+def backend_of(address: Address) -> Backend:
+    """The database at this address."""
+    if isinstance(address, Path):
+        return Sqlite(address)
+    from storage.postgresql import Postgresql  # noqa: PLC0415 - psycopg is loaded only where it is used
+
+    return Postgresql(address)
 
 
 class SnapshotReader:
     """Implements `core.ports.Reader`: each read sees one committed snapshot, beside the writer."""
 
-    def __init__(self, path: Path, *, new_id: NewId) -> None:
-        self._path = path
+    def __init__(self, backend: Backend, *, new_id: NewId) -> None:
+        self._backend = backend
         self._new_id = new_id
         self._local = threading.local()
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
-        self._open: list[sqlite3.Connection] = []
+        self._open: set[Link] = set()
 
     async def read(self, work: Callable[[Records], T]) -> T:
-        """Runs `work` over one snapshot."""
+        """Runs `work` over one snapshot. Raises StorageUnavailable where the database cannot be read."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._read, work)
 
     def close(self) -> None:
         """Ends the threads and their connections."""
         self._pool.shutdown()
-        for connection in self._open:
-            connection.close()
+        for link in self._open:
+            link.close()
 
     def _read(self, work: Callable[[Records], T]) -> T:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = connect(self._path, read_only=True)
-            self._open.append(connection)
-        connection.execute("BEGIN")
         try:
-            return work(SqlRecords(Session(connection.cursor(), "sqlite"), new_id=self._new_id))
-        finally:
-            connection.execute("ROLLBACK")
+            link = self._link()
+            try:
+                return work(SqlRecords(link.look(), new_id=self._new_id))
+            finally:
+                link.roll_back()
+        except self._backend.errors as error:
+            raise StorageUnavailable(f"The database cannot be read ({error}).") from error
+
+    def _link(self) -> Link:
+        link: Link | None = getattr(self._local, "link", None)
+        if link is not None and link.lost:
+            self._open.discard(link)
+            link.close()
+            link = None
+        if link is None:
+            link = self._local.link = self._backend.connect(read_only=True)
+            self._open.add(link)
+        return link
 
 
 class Database:
-    """An open database. Only one process opens a data folder for writing: `sole` proves it by a lock file,
-    so that at its start every worker of before is known to be dead."""
+    """An open database. Only one process opens a data folder, and a database, for writing: at its start
+    every worker of before is known to be dead, or can write no more.
 
-    def __init__(self, path: Path, *, new_id: NewId, boundary: Boundary = lambda place: None) -> None:
-        self.path = path
-        make_folder(path.parent)
-        self._lock = _lock(path.with_suffix(".lock"))
+    `lock`: the file that proves it; by default it lies beside a SQLite file.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        *,
+        new_id: NewId,
+        lock: Path | None = None,
+        boundary: Boundary = lambda place: None,
+    ) -> None:
+        self.backend = backend_of(address)
+        lock = lock or lock_of(address)
+        self._lock = None if lock is None else _lock(lock)
         try:
-            path.touch(mode=0o600)  # what people wrote is nobody else's on this machine
-            upgrade_sqlite(path)
+            self.backend.migrate()
+            self.writer = Writer(self.backend, alone=True, new_id=new_id, boundary=boundary)
+            self.writer.start()
         except BaseException:
-            os.close(self._lock)
+            self._unlock()
             raise
-        self.writer = Writer(lambda: connect(path), new_id=new_id, boundary=boundary)
-        self.reader = SnapshotReader(path, new_id=new_id)
-        self.pages: AsyncEngine = create_async_engine(
-            URL.create("sqlite+aiosqlite", database=str(path)), poolclass=NullPool
-        )
-        self.writer.start()
+        self.reader = SnapshotReader(self.backend, new_id=new_id)
+        self.pages: AsyncEngine = self.backend.engine()
 
     async def close(self) -> None:
         """Commits what is under way, closes everything, gives the folder free."""
         await self.writer.close()
         self.reader.close()
         await self.pages.dispose()
-        os.close(self._lock)
+        self._unlock()
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+
+
+def lock_of(address: Address) -> Path | None:
+    """The lock file beside a SQLite file."""
+    return address.with_suffix(".lock") if isinstance(address, Path) else None
 
 
 def make_folder(folder: Path) -> None:
@@ -118,14 +134,14 @@ def make_folder(folder: Path) -> None:
         ) from None
 
 
-def check_free(path: Path) -> None:
-    """Raises ConfigError where another process holds the folder of this database."""
-    lock = path.with_suffix(".lock")
+def check_free(lock: Path) -> None:
+    """Raises ConfigError where another process holds this lock file."""
     if lock.exists():
         os.close(_lock(lock))
 
 
 def _lock(path: Path) -> int:
+    make_folder(path.parent)
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:

@@ -32,7 +32,7 @@ class Cursor(Protocol):
         """Rows changed by the last statement."""
         ...
 
-    def execute(self, sql: str, parameters: Mapping[str, Any] = ..., /) -> Any:
+    def execute(self, sql: Any, parameters: Mapping[str, Any] = ..., /) -> Any:
         """Runs one statement."""
         ...
 
@@ -65,11 +65,16 @@ class Statement:
 
 
 class Session:
-    """A cursor and its dialect. Lives as long as one transaction."""
+    """A cursor and its dialect: statements within the transaction that its connection has open."""
 
     def __init__(self, cursor: Cursor, dialect: DialectName) -> None:
         self._cursor = cursor
         self.dialect: DialectName = dialect
+
+    def do(self, statement: Statement, **values: Any) -> None:
+        """Executes what must succeed and whose row count nobody asks for. An error is raised within the
+        same unit of work, though maybe not here."""
+        self.run(statement, **values)
 
     def run(self, statement: Statement, **values: Any) -> int:
         """Executes and gives the number of rows changed."""
@@ -88,6 +93,21 @@ class Session:
         self.run(statement, **values)
         rows: Sequence[Row] = self._cursor.fetchall()
         return rows
+
+    def save(self) -> None:
+        """Sets the savepoint that a unit of work can be taken back to."""
+        self._cursor.execute("SAVEPOINT unit")
+
+    def release(self) -> None:
+        """Keeps what was done since the savepoint. Raises what went wrong meanwhile."""
+        self._cursor.execute("RELEASE unit")
+
+    def undo(self) -> None:
+        """Takes back what was done since the savepoint, which stays."""
+        self._cursor.execute("ROLLBACK TO unit")
+
+    def flush(self) -> None:
+        """Returns once everything was executed."""
 
 
 def arg(name: str) -> BindParameter[Any]:

@@ -7,33 +7,41 @@ file, and what is in the file is in the database; whatever is appended later is 
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+
+from sqlalchemy import func, select
 
 from core.audit import GENESIS, AuditEvent, check_chain
 from core.errors import ConfigError
 from core.ids import TenantId
-from storage.database import connect
+from storage.database import Address, backend_of
 from storage.findings import Findings, Head, Report, Verified
+from storage.link import Link
 from storage.mirror import SUFFIX, event_of, file_of, line_of
 from storage.mirror_check import MirrorCheck
 from storage.records.audit import event_from_row
-from storage.schema import audit_events
+from storage.schema import audit_events, audit_heads
+from storage.statements import Row, Session, Statement, arg
 
 BATCH: Final = 2_000
-_COLUMNS: Final = ", ".join(column.name for column in audit_events.columns)
-_EVENTS: Final = (
-    f"SELECT {_COLUMNS} FROM audit_events WHERE tenant_id = ? AND seq > ? AND seq <= ? "  # noqa: S608
-    "ORDER BY seq LIMIT ?"
+_e, _h = audit_events.c, audit_heads.c
+_EVENTS: Final = Statement(
+    select(audit_events)
+    .where(_e.tenant_id == arg("tenant"), _e.seq > arg("after"), _e.seq <= arg("until"))
+    .order_by(_e.seq)
+    .limit(arg("most"))
 )
-_HEADS: Final = "SELECT tenant_id, seq, hash, mirrored_seq FROM audit_heads"
-_NEXT_CHAIN: Final = "SELECT min(tenant_id) FROM audit_events WHERE tenant_id > ?"
+_HEADS: Final = Statement(select(_h.tenant_id, _h.seq, _h.hash, _h.mirrored_seq))
+_NEXT_CHAIN: Final = Statement(select(func.min(_e.tenant_id)).where(_e.tenant_id > arg("after")))
 # Text in place of a number sorts after every number: such an event is missing, not the last one.
-_LAST: Final = f"SELECT max(seq) FROM audit_events WHERE tenant_id = ? AND seq <= {2**63 - 1}"  # noqa: S608
+_LAST: Final = Statement(
+    select(func.max(_e.seq)).where(_e.tenant_id == arg("tenant"), _e.seq <= arg("greatest"))
+)
+_GREATEST: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +55,7 @@ class _Chain:
     mirror_bytes: int | None
 
 
-def verify(database: Path, mirror: Path | None, *, heads: Mapping[TenantId, Head] | None = None) -> Report:
+def verify(database: Address, mirror: Path | None, *, heads: Mapping[TenantId, Head] | None = None) -> Report:
     """Checks every chain of the database and its file in the folder `mirror` (None: not looked at), and
     that each of `heads`, (number, hash) as somebody noted them outside, is in its chain.
 
@@ -57,15 +65,12 @@ def verify(database: Path, mirror: Path | None, *, heads: Mapping[TenantId, Head
     """
     findings = Findings()
     outside = dict(heads or {})
-    with closing(_opened(database)) as connection:
-        try:
-            chains = _chains(connection, mirror)
-            verified = [
-                _verify_chain(connection, chain, mirror, outside.pop(chain.tenant_id, None), findings)
-                for chain in chains
-            ]
-        except sqlite3.Error as error:
-            raise _unreadable(database, error) from None
+    with _opened(database) as link:
+        chains = _chains(link, mirror)
+        verified = [
+            _verify_chain(link, chain, mirror, outside.pop(chain.tenant_id, None), findings)
+            for chain in chains
+        ]
     for tenant_id, (seq, _) in outside.items():
         findings.add(tenant_id, "head", seq, "the database has no chain of this tenant")
     if mirror is not None:
@@ -73,24 +78,23 @@ def verify(database: Path, mirror: Path | None, *, heads: Mapping[TenantId, Head
     return Report(chains=tuple(verified), findings=findings.all())
 
 
-def export(database: Path, tenant_id: TenantId) -> Iterator[bytes]:
+def export(database: Address, tenant_id: TenantId) -> Iterator[bytes]:
     """The chain of a tenant as the mirror's lines, in order, up to the head of this moment.
 
     Raises ConfigError where the database cannot be read, or holds an event that no line can tell.
     """
-    with closing(_opened(database)) as connection:
+    with _opened(database) as link:
+        with _snapshot(link) as session:
+            last = _last(session, tenant_id)
         try:
-            last = connection.execute(_LAST, (tenant_id,)).fetchone()[0] or 0
-            for event in _events(connection, tenant_id, last):
+            for event in _events(link, tenant_id, last):
                 yield line_of(event)
-        except sqlite3.Error as error:
-            raise _unreadable(database, error) from None
         except (TypeError, ValueError):
             raise ConfigError(f"The audit chain of {tenant_id} was altered; verify tells where.") from None
 
 
 def _verify_chain(
-    connection: sqlite3.Connection,
+    link: Link,
     chain: _Chain,
     mirror: Path | None,
     outside: Head | None,
@@ -105,7 +109,7 @@ def _verify_chain(
 
     def watched() -> Iterator[AuditEvent]:
         nonlocal seq, last_hash, count, at_outside
-        for event in _events(connection, tenant, chain.last):
+        for event in _events(link, tenant, chain.last):
             seq, last_hash, count = event.seq, event.hash, count + 1
             if seq == outside_seq:
                 at_outside = last_hash
@@ -159,17 +163,14 @@ def _check_strangers(folder: Path, known: set[TenantId], findings: Findings) -> 
             findings.add(tenant, "mirror", 1, f"the database has no such chain, {path.name} does")
 
 
-def _chains(connection: sqlite3.Connection, mirror: Path | None) -> list[_Chain]:
-    cursors = {row[0]: row[3] for row in connection.execute(_HEADS) if isinstance(row[3], int)}
+def _chains(link: Link, mirror: Path | None) -> list[_Chain]:
+    with _snapshot(link) as session:
+        cursors = {row[0]: row[3] for row in session.all(_HEADS) if isinstance(row[3], int)}
     sizes = {} if mirror is None else {path: path.stat().st_size for path in mirror.glob(f"*{SUFFIX}")}
-    connection.execute("BEGIN")
-    try:
-        rows = connection.execute(_HEADS).fetchall()
-        heads = {row[0]: (row[1], row[2]) for row in rows if isinstance(row[1], int)}
-        tenants = sorted({*heads, *_with_events(connection)})
-        lasts = {tenant: connection.execute(_LAST, (tenant,)).fetchone()[0] or 0 for tenant in tenants}
-    finally:
-        connection.execute("ROLLBACK")
+    with _snapshot(link) as session:
+        heads = {row[0]: (row[1], row[2]) for row in session.all(_HEADS) if isinstance(row[1], int)}
+        tenants = sorted({*heads, *_with_events(session)})
+        lasts = {tenant: _last(session, TenantId(tenant)) for tenant in tenants}
     return [
         _Chain(
             tenant_id=TenantId(tenant),
@@ -182,42 +183,67 @@ def _chains(connection: sqlite3.Connection, mirror: Path | None) -> list[_Chain]
     ]
 
 
-def _with_events(connection: sqlite3.Connection) -> Iterator[TenantId]:
+def _with_events(session: Session) -> Iterator[TenantId]:
     """Every tenant that has events, by leaps through the primary key."""
-    tenant = connection.execute(_NEXT_CHAIN, ("",)).fetchone()[0]
+    tenant = _value(session, _NEXT_CHAIN, after="")
     while isinstance(tenant, str):
         yield TenantId(tenant)
-        tenant = connection.execute(_NEXT_CHAIN, (tenant,)).fetchone()[0]
+        tenant = _value(session, _NEXT_CHAIN, after=tenant)
 
 
-def _events(connection: sqlite3.Connection, tenant_id: TenantId, last: int) -> Iterator[AuditEvent]:
+def _last(session: Session, tenant_id: TenantId) -> int:
+    last = _value(session, _LAST, tenant=tenant_id, greatest=_GREATEST)
+    return last if isinstance(last, int) else 0
+
+
+def _value(session: Session, statement: Statement, **values: object) -> object:
+    row = session.one(statement, **values)
+    return None if row is None else row[0]
+
+
+def _events(link: Link, tenant_id: TenantId, last: int) -> Iterator[AuditEvent]:
     """The events up to `last`, in batches: no read lasts long, so none holds up the writer's checkpoints."""
     seq = 0
-    while rows := _rows(connection, (tenant_id, seq, last, BATCH)):
+    while rows := _rows(link, tenant_id, after=seq, until=last):
         for row in rows:
             yield event_from_row(row)
         seq = rows[-1][1]
 
 
-def _rows(connection: sqlite3.Connection, asked: tuple[str, int, int, int]) -> list[tuple[Any, ...]]:
+def _rows(link: Link, tenant_id: TenantId, *, after: int, until: int) -> Sequence[Row]:
+    asked = {"tenant": tenant_id, "after": after, "until": until, "most": BATCH}
     try:
-        return connection.execute(_EVENTS, asked).fetchall()
-    except sqlite3.OperationalError as error:
+        with _snapshot(link) as session:
+            return session.all(_EVENTS, **asked)
+    except Exception as error:
         if "decode" not in str(error):
             raise
     # Bytes that are no text were put into an event: read so, it fails its check and is named.
-    connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
-    return connection.execute(_EVENTS, asked).fetchall()
+    link.tolerate()
+    with _snapshot(link) as session:
+        return session.all(_EVENTS, **asked)
 
 
-def _opened(database: Path) -> sqlite3.Connection:
+@contextmanager
+def _opened(database: Address) -> Iterator[Link]:
+    """A connection that only reads. Raises ConfigError where the database cannot be read."""
+    backend = backend_of(database)
+    if isinstance(database, Path) and not database.exists():
+        raise ConfigError(f"There is no database at {database} yet. Start the bot first, or name --data.")
     try:
-        return connect(database, read_only=True)
-    except sqlite3.Error as error:
-        raise _unreadable(database, error) from None
+        link = backend.connect(read_only=True)
+        try:
+            yield link
+        finally:
+            link.close()
+    except backend.errors as error:
+        raise ConfigError(f"The database {backend.shown} cannot be read: {error}.") from None
 
 
-def _unreadable(database: Path, error: sqlite3.Error) -> ConfigError:
-    if not database.exists():
-        return ConfigError(f"There is no database at {database} yet. Start the bot first, or name --data.")
-    return ConfigError(f"The database {database} cannot be read: {error}.")
+@contextmanager
+def _snapshot(link: Link) -> Iterator[Session]:
+    session = link.look()
+    try:
+        yield session
+    finally:
+        link.roll_back()

@@ -7,25 +7,27 @@ COMMIT. A unit's caller is answered once that COMMIT has returned, never before.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import queue
-import sqlite3
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from core.errors import StorageUnavailable
+from core.errors import ConfigError, StorageUnavailable
 from core.ids import NewId
 from core.ports import Records
+from storage.link import Backend, Link
 from storage.records.all import SqlRecords, Topic
-from storage.statements import Session
 
 T = TypeVar("T")
 
 GROUP: Final = 64
 Boundary = Callable[[str], None]
 Listener = Callable[[int], None]
+
+
+class _TransactionLost(Exception):
+    """A unit's error ended the transaction of its whole batch."""
 
 
 @dataclass(slots=True)
@@ -39,7 +41,8 @@ class _Unit:
 
 
 class Writer:
-    """Implements `core.ports.UnitOfWork` on one SQLite connection.
+    """Implements `core.ports.UnitOfWork` on one connection, made anew where it was lost. `alone`: no other
+    process may have such a writer.
 
     `boundary` is told "<name>.before_commit" and "<name>.after_commit" for every unit, in the writer's
     thread: the places where a crash is worth trying.
@@ -47,12 +50,16 @@ class Writer:
 
     def __init__(
         self,
-        connect: Callable[[], sqlite3.Connection],
+        backend: Backend,
         *,
         new_id: NewId,
+        alone: bool = False,
         boundary: Boundary = lambda place: None,
     ) -> None:
-        self._connect = connect
+        self._backend = backend
+        self._expected: tuple[type[Exception], ...] = (*backend.errors, ConfigError, _TransactionLost)
+        self._alone = alone
+        self._link: Link | None = None
         self._new_id = new_id
         self._boundary = boundary
         self._queue: queue.SimpleQueue[_Unit | None] = queue.SimpleQueue()
@@ -62,7 +69,11 @@ class Writer:
         self._thread = threading.Thread(target=self._main, name="writer", daemon=True)
 
     def start(self) -> None:
-        """Starts the thread."""
+        """Connects, and starts the thread. Raises ConfigError where that cannot be."""
+        try:
+            self._link = self._connect()
+        except self._backend.errors as error:
+            raise ConfigError(f"The database {self._backend.shown} cannot be opened: {error}.") from None
         self._thread.start()
 
     async def close(self) -> None:
@@ -87,18 +98,22 @@ class Writer:
         # Once queued, a unit runs to its end whatever happens to its caller.
         return await asyncio.shield(future)
 
+    def _connect(self) -> Link:
+        return self._backend.connect(alone=self._alone)
+
     def _main(self) -> None:
         stopping = False
         try:
-            connection = self._connect()
             while not stopping:
                 batch, stopping = self._gather()
                 if batch:
-                    self._commit(connection, batch)
-            connection.close()
+                    self._commit(batch)
         except BaseException as error:
             self._abandon(error)
             raise
+        finally:
+            if self._link is not None:
+                self._link.close()
 
     def _gather(self) -> tuple[list[_Unit], bool]:
         batch: list[_Unit] = []
@@ -120,24 +135,22 @@ class Writer:
                 unit.error = StorageUnavailable(f"The database cannot be written: {error}")
                 _answer([unit])
 
-    def _commit(self, connection: sqlite3.Connection, batch: list[_Unit]) -> None:
-        records: SqlRecords | None = None
+    def _commit(self, batch: list[_Unit]) -> None:
+        touched: set[Topic] = set()
+        committing = False
         try:
-            connection.execute("BEGIN IMMEDIATE")
-            records = SqlRecords(Session(connection.cursor(), "sqlite"), new_id=self._new_id)
+            link, records = self._begin()
             for unit in batch:
-                _run_unit(connection, records, unit)
+                _run_unit(link, records, unit)
             records.audit.flush()
+            records.session.flush()
             for unit in batch:
                 self._boundary(f"{unit.name}.before_commit")
-            connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            _roll_back(connection)
-            for unit in batch:
-                unit.error = StorageUnavailable(
-                    f"Nothing was changed: the database cannot be written ({error})."
-                )
-            records = None
+            committing = True
+            link.commit()
+            touched = records.touched
+        except self._expected as error:
+            self._fail(batch, error, unknown=committing)
         except BaseException as error:
             for unit in batch:
                 unit.error = StorageUnavailable(f"The writer stopped: {error}")
@@ -145,9 +158,41 @@ class Writer:
             raise
         for unit in batch:
             self._boundary(f"{unit.name}.after_commit")
-        if records is not None:
-            self._tell(records.touched)
+        self._tell(touched)
         _answer(batch)
+
+    def _begin(self) -> tuple[Link, SqlRecords]:
+        """A transaction, on a connection that is made anew where it was lost meanwhile."""
+        if self._link is None:
+            self._link = self._connect()
+        try:
+            session = self._link.begin()
+            session.flush()
+        except self._backend.errors:
+            if not self._link.lost:
+                raise
+            self._drop_link()
+            self._link = self._connect()
+            session = self._link.begin()
+        return self._link, SqlRecords(session, new_id=self._new_id)
+
+    def _fail(self, batch: list[_Unit], error: Exception, *, unknown: bool) -> None:
+        """Tells everybody in the batch. `unknown`: the connection was lost while the database committed, so
+        that nobody knows whether it did; whoever tries again finds out."""
+        if self._link is not None:
+            self._link.roll_back()
+            lost = self._link.lost
+            if lost:
+                self._drop_link()
+            unknown = unknown and lost
+        what = "Whether this was done is not known" if unknown else "Nothing was changed"
+        for unit in batch:
+            unit.error = StorageUnavailable(f"{what}: the database cannot be written ({error}).")
+
+    def _drop_link(self) -> None:
+        if self._link is not None:
+            self._link.close()
+            self._link = None
 
     def _tell(self, touched: set[Topic]) -> None:
         for topic, key in touched:
@@ -155,27 +200,22 @@ class Writer:
                 loop.call_soon_threadsafe(listener, key)
 
 
-def _roll_back(connection: sqlite3.Connection) -> None:
-    """Ends the transaction. Where even that fails, the next BEGIN says so to its own batch."""
-    if connection.in_transaction:
-        with contextlib.suppress(sqlite3.Error):
-            connection.execute("ROLLBACK")
-
-
-def _run_unit(connection: sqlite3.Connection, records: SqlRecords, unit: _Unit) -> None:
+def _run_unit(link: Link, records: SqlRecords, unit: _Unit) -> None:
     """Runs one unit under its savepoint. Its own exception undoes it alone; a lost transaction fails all."""
+    session = records.session
     heads, touched = records.audit.checkpoint(), set(records.touched)
-    connection.execute("SAVEPOINT unit")
+    session.save()
     try:
         unit.result = unit.work(records)
+        session.release()
     except Exception as error:  # whatever the work raises belongs to its caller
-        if not connection.in_transaction:
-            raise sqlite3.OperationalError(str(error)) from error
-        connection.execute("ROLLBACK TO unit")
+        if not link.in_transaction:
+            raise _TransactionLost(str(error)) from error
+        session.undo()
+        session.release()
         records.audit.restore(heads)
         records.touched = touched
         unit.error = error
-    connection.execute("RELEASE unit")
 
 
 def _answer(batch: list[_Unit]) -> None:

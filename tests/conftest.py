@@ -3,13 +3,29 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
+from tests.kit.databases import KINDS, Kind, Place, new_place
 from tests.kit.world import World, open_world
 
 
+@pytest.fixture(params=KINDS)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """A new database of each kind."""
+    kind: Kind = request.param
+    return new_place(kind, tmp_path)
+
+
 @pytest_asyncio.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    """Two teams, their people and chats on a real SQLite file."""
+async def world(tmp_path: Path, place: Place) -> AsyncIterator[World]:
+    """Two teams, their people and chats on a real database of each kind."""
+    async with open_world(tmp_path, place=place) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture
+async def sqlite_world(tmp_path: Path) -> AsyncIterator[World]:
+    """A world on a SQLite file, for what only a file has."""
     async with open_world(tmp_path) as opened:
         yield opened

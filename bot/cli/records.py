@@ -15,7 +15,7 @@ from core.errors import ConfigError
 from core.ids import TenantId
 from core.model import Tenant
 from core.ports import Records
-from storage.database import Database, SnapshotReader
+from storage.database import Database, SnapshotReader, backend_of
 from storage.findings import Report
 from storage.verify import export, verify
 
@@ -41,12 +41,14 @@ def audit_folder(settings: Settings) -> Path:
 
 def look(settings: Settings, read: Callable[[Records], T]) -> T:
     """Reads one committed snapshot, also beside a running bot. Raises ConfigError where there is none."""
-    path = settings.storage.database
-    if not path.is_file():
-        raise ConfigError(f"There are no records at {path} yet. `countersign init` or `run` makes them.")
+    backend = backend_of(settings.storage.database)
+    if backend.revision() is None:
+        raise ConfigError(
+            f"There are no records at {backend.shown} yet. `countersign init` or `run` makes them."
+        )
 
     async def run() -> T:
-        reader = SnapshotReader(path, new_id=new_id)
+        reader = SnapshotReader(backend, new_id=new_id)
         try:
             return await reader.read(read)
         finally:
@@ -66,7 +68,7 @@ def work(settings: Settings, name: str, change: Callable[[Records], T]) -> T:
         return change(records)
 
     async def run() -> T:
-        database = Database(settings.storage.database, new_id=new_id)
+        database = Database(settings.storage.database, lock=settings.storage.lock, new_id=new_id)
         try:
             return await database.writer.run(name, unit)
         finally:

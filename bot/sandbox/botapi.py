@@ -1,6 +1,5 @@
 """The Bot API over HTTP: `/bot<TOKEN>/<method>` and `/file/bot<TOKEN>/<path>`."""
 
-import asyncio
 import inspect
 import re
 from typing import Any
@@ -31,7 +30,7 @@ class BotApi:
             web.get("/file/bot{token:[^/]*}/{path:.+}", self.download),
         ]
 
-    async def call(self, request: web.Request) -> web.Response:
+    async def call(self, request: web.Request) -> web.StreamResponse:
         """Answer one method, or fail as somebody ordered."""
         bot = self._world.bot_of(request.match_info["token"])
         name = request.match_info["method"].lower()
@@ -41,7 +40,9 @@ class BotApi:
         params = await read_params(request)
         fault = self._world.faults.take(name, _chat_id(params))
         if fault is not None:
-            await _fail(fault)
+            await self._fail(fault)
+            if fault.instead:
+                return _other(fault, b"")
         call = Call(self._world, self._world.bots[bot.id], params, _listens(request))
         try:
             result = method(call)
@@ -50,9 +51,28 @@ class BotApi:
             self._world.commit()
         if inspect.isawaitable(result):
             result = await result
-        if fault is not None and fault.drop == "after":
+        answer = json_response({"ok": True, "result": result})
+        return answer if fault is None else await self._spoil(fault, request, answer)
+
+    async def _fail(self, fault: Fault) -> None:
+        """Wait, then end the call before it is done, where that is ordered."""
+        await self._world.faults.wait(fault.delay)
+        if fault.drop in (True, "reset"):
+            raise DropConnection(reset=fault.drop == "reset")
+        if fault.status != 200 and fault.body is None:
+            more: dict[str, Any] = {} if fault.retry_after is None else {"retry_after": fault.retry_after}
+            raise ApiError(fault.status, fault.text(), **more)
+
+    async def _spoil(self, fault: Fault, request: web.Request, answer: web.Response) -> web.StreamResponse:
+        """Answer a call that was done, as wrongly as it is ordered."""
+        await self._world.faults.wait(None if fault.drop == "never" else fault.late)
+        if fault.drop in ("after", "never"):
             raise DropConnection
-        return json_response({"ok": True, "result": result})
+        body = bytes(answer.body) if isinstance(answer.body, bytes) else b""
+        if fault.drop == "midway":
+            await _begin(request, body)
+            raise DropConnection
+        return _other(fault, body)
 
     async def download(self, request: web.Request) -> web.Response:
         """Return the content of a file that `getFile` told of."""
@@ -64,13 +84,18 @@ class BotApi:
         return web.Response(body=content, content_type="application/octet-stream")
 
 
-async def _fail(fault: Fault) -> None:
-    await asyncio.sleep(fault.delay)
-    if fault.drop is True:
-        raise DropConnection
-    if fault.status != 200:
-        more: dict[str, Any] = {} if fault.retry_after is None else {"retry_after": fault.retry_after}
-        raise ApiError(fault.status, fault.text(), **more)
+def _other(fault: Fault, answer: bytes) -> web.Response:
+    """Return the ordered body as an answer, or the true one as what it is not."""
+    body = answer if fault.body is None else fault.body.encode()
+    kind = fault.content_type or "application/json"
+    return web.Response(body=body, status=fault.status, content_type=kind)
+
+
+async def _begin(request: web.Request, body: bytes) -> None:
+    """Send half of an answer that says how long it would have been."""
+    begun = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": str(len(body))})
+    await begun.prepare(request)
+    await begun.write(body[: len(body) // 2])
 
 
 def _chat_id(params: Params) -> int | None:

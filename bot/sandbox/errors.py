@@ -36,7 +36,11 @@ class ControlError(Exception):
 
 
 class DropConnection(Exception):
-    """Close the connection without an answer."""
+    """Close the connection without an answer, or without the rest of it; `reset`: with a TCP reset."""
+
+    def __init__(self, *, reset: bool = False) -> None:
+        super().__init__()
+        self.reset = reset
 
 
 def bad_request(text: str) -> ApiError:

@@ -1,6 +1,9 @@
 """Failures that somebody ordered: the next matching calls of a bot end as told."""
 
+import asyncio
+import contextlib
 from dataclasses import dataclass, replace
+from typing import Final
 
 _TEXTS = {
     400: "Bad Request",
@@ -14,6 +17,7 @@ _TEXTS = {
     503: "Service Unavailable",
     504: "Gateway Timeout",
 }
+DROPS: Final = ("reset", "after", "midway", "never")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +32,22 @@ class Fault:
     retry_after: int | None = None
     delay: float = 0.0
     """Seconds of real time before the call."""
+    late: float = 0.0
+    """Seconds of real time between the call and its answer."""
     drop: bool | str = False
-    """True ends the connection instead of the call; "after" does the call and loses the answer."""
+    """True ends the connection instead of the call, "reset" does so the hard way. The others do the call:
+    "after" loses the answer, "midway" half of it, "never" keeps it back while the connection stays."""
+    body: str | None = None
+    """What is answered instead. The call is done all the same, unless `status` is an error, or `undone`."""
+    content_type: str | None = None
+    """What the answer says it is."""
+    undone: bool = False
     times: int = 1
+
+    @property
+    def instead(self) -> bool:
+        """Return whether the call is not done, and something else answered."""
+        return self.body is not None and (self.undone or self.status != 200)
 
     def text(self) -> str:
         """Return the description, Telegram's own where none was ordered."""
@@ -44,6 +61,7 @@ class Faults:
 
     def __init__(self) -> None:
         self._ordered: list[Fault] = []
+        self._closing = asyncio.Event()
 
     def order(self, fault: Fault) -> None:
         """Add a failure behind those that wait."""
@@ -65,3 +83,12 @@ class Faults:
     def forget(self) -> None:
         """Call off every failure."""
         self._ordered.clear()
+
+    def close(self) -> None:
+        """End every wait, now and later."""
+        self._closing.set()
+
+    async def wait(self, seconds: float | None) -> None:
+        """Return after so long, or (None) when the sandbox ends; no wait outlives the sandbox."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._closing.wait(), seconds)

@@ -2,13 +2,14 @@
 
 import base64
 import binascii
+import re
 from typing import Any
 
 from aiohttp import web
 
 from bot.sandbox.entities import read_entities
 from bot.sandbox.errors import ApiError, ControlError
-from bot.sandbox.faults import Fault
+from bot.sandbox.faults import DROPS, Fault
 from bot.sandbox.files import Upload
 from bot.sandbox.params import parse_json
 from bot.sandbox.records import Json
@@ -68,27 +69,43 @@ def read_upload(given: object) -> Upload | None:
 
 def read_fault(world: World, body: Body) -> Fault:
     """Return the failure that somebody orders."""
-    method = body.text("method", "").lower() or None
     chat = None if body.raw("chat") is None else chat_id_of(world, body.raw("chat"))
-    status = body.integer("status", low=200, high=599)
     retry_after = body.integer("retry_after", low=1, high=86400)
-    delay = body.number("delay", low=0, high=600) or 0.0
-    drop = body.raw("drop") or False
-    if not isinstance(drop, bool) and drop != "after":
-        raise ControlError('drop must be true, false or "after"')
-    if status is None:
-        if not (retry_after or delay or drop):
-            raise ControlError("say how the calls fail: status, retry_after, delay or drop")
-        status = 429 if retry_after else 200
-    if 200 < status < 400:
-        raise ControlError("status must be 200, or an error from 400 to 599")
-    return Fault(
-        method=method,
+    fault = Fault(
+        method=body.text("method", "").lower() or None,
         chat=chat,
-        status=status,
+        status=body.integer("status", low=200, high=599) or (429 if retry_after else 200),
         description=body.text("description", ""),
         retry_after=retry_after,
-        delay=delay,
-        drop=drop,
+        delay=body.number("delay", low=0, high=600) or 0.0,
+        late=body.number("late", low=0, high=600) or 0.0,
+        drop=_drop(body.raw("drop") or False),
+        body=None if body.raw("body") is None else body.text("body"),
+        content_type=_content_type(body.text("content_type", "")),
+        undone=body.raw("undone") is True,
         times=body.integer("times", high=1_000_000) or 1,
     )
+    if body.raw("undone") not in (None, False, True) or (fault.undone and fault.body is None):
+        raise ControlError("undone must be true or false, and goes with a body")
+    if not any(body.raw(name) for name in _HOW) and fault.body is None:
+        raise ControlError(f"say how the calls fail: {', '.join(_HOW)} or body")
+    if 200 < fault.status < 400:
+        raise ControlError("status must be 200, or an error from 400 to 599")
+    return fault
+
+
+_HOW = ("status", "retry_after", "delay", "late", "drop", "content_type")
+
+
+def _drop(given: object) -> bool | str:
+    if isinstance(given, bool):
+        return given
+    if not isinstance(given, str) or given not in DROPS:
+        raise ControlError(f"drop must be true, false or one of: {', '.join(DROPS)}")
+    return given
+
+
+def _content_type(given: str) -> str | None:
+    if given and not re.fullmatch(r"[a-z0-9.+-]+/[a-z0-9.+-]+", given):
+        raise ControlError("content_type must be such as text/html")
+    return given or None

@@ -3,8 +3,10 @@
 import ipaddress
 import logging
 import re
+import struct
 from functools import lru_cache
 from pathlib import Path
+from socket import SO_LINGER, SOL_SOCKET
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -117,9 +119,8 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return json_response(error.body(), status=error.code)
     except ControlError as error:
         return json_response({"error": error.reason}, status=error.status)
-    except DropConnection:
-        if request.transport is not None:
-            request.transport.abort()
+    except DropConnection as drop:
+        _cut(request, reset=drop.reset)
         return web.Response()
     except web.HTTPException as error:
         return _refusal(request, error.status, error.reason)
@@ -128,6 +129,16 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Exception:  # noqa: BLE001 - the edge: a bot must get an answer that it can read
         _log.exception("the sandbox failed on %s", request.path.split("/")[-1])
         return _refusal(request, 500, "Internal Server Error")
+
+
+def _cut(request: web.Request, *, reset: bool) -> None:
+    transport = request.transport
+    if transport is None:
+        return
+    if reset:
+        # Closing a socket that lingers for no time at all sends a reset instead of an end.
+        transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
 
 
 def _refusal(request: web.Request, status: int, reason: str) -> web.Response:

@@ -110,6 +110,7 @@ class World:
         self._unlisten()
         self.events.close()
         self.updates.close()
+        self.faults.close()
         self.answers.forget()
 
     def next(self, counter: str) -> int:

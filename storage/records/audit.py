@@ -18,11 +18,8 @@ from storage.statements import Row, Session, Statement, arg, insert_into, insert
 from storage.times import to_ms
 
 _APPEND: Final = insert_into(audit_events)
-# FOR UPDATE makes writers of several processes take turns on PostgreSQL; SQLite has one writer anyway.
 _HEAD: Final = Statement(
-    select(audit_heads.c.seq, audit_heads.c.hash)
-    .where(audit_heads.c.tenant_id == arg("tenant"))
-    .with_for_update()
+    select(audit_heads.c.seq, audit_heads.c.hash).where(audit_heads.c.tenant_id == arg("tenant"))
 )
 _NEW_HEAD: Final = insert_once(audit_heads)
 _SET_HEAD: Final = Statement(

@@ -11,8 +11,8 @@ from typing import Any
 
 from core.audit import check_chain
 from core.lifecycle import ENDS
-from storage.database import connect
 from storage.records.audit import event_from_row
+from storage.sqlite import connect
 from storage.verify import verify
 from tests.crash.victim import LABELS, LEDGER
 from tests.e2e.ledger import effects

@@ -28,8 +28,8 @@ from core.lifecycle import ENDS, Status
 from core.model import PolicyDecision, Risk, Role, ToolCall, Vote
 from core.policy import DEFAULT_POLICY
 from core.tool import RunResult
-from storage.database import connect
 from storage.records.audit import event_from_row
+from storage.sqlite import connect
 from tests.kit.world import ACME, World, open_world, principal
 
 T = TypeVar("T")

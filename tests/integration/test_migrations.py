@@ -15,8 +15,9 @@ from sqlalchemy import create_engine
 from core.errors import ConfigError
 from storage import migrate
 from storage.database import Database
-from storage.migrate import HEAD, current_revision, upgrade_sqlite
+from storage.migrate import HEAD
 from storage.schema import APPEND_ONLY, metadata
+from storage.sqlite import Sqlite
 from tests.kit.world import ids, open_world
 
 NEEDED = set(metadata.tables)
@@ -37,16 +38,16 @@ def test_the_head_is_the_newest_migration_in_the_folder() -> None:
 
 def test_a_new_file_is_brought_to_the_head_once(tmp_path: Path) -> None:
     path = tmp_path / "new.db"
-    assert current_revision(path) is None
-    assert upgrade_sqlite(path)
-    assert current_revision(path) == HEAD
-    assert not upgrade_sqlite(path)
+    assert Sqlite(path).revision() is None
+    assert Sqlite(path).migrate()
+    assert Sqlite(path).revision() == HEAD
+    assert not Sqlite(path).migrate()
     assert names(path, "table") >= NEEDED
 
 
 def test_migrations_and_schema_say_the_same(tmp_path: Path) -> None:
     path = tmp_path / "new.db"
-    upgrade_sqlite(path)
+    Sqlite(path).migrate()
     engine = create_engine(f"sqlite:///{path}")
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
@@ -64,7 +65,7 @@ def spelled(path: Path) -> dict[str, str]:
 
 def test_constraints_and_partial_indexes_are_the_same_too(tmp_path: Path) -> None:
     migrated, made = tmp_path / "migrated.db", tmp_path / "made.db"
-    upgrade_sqlite(migrated)
+    Sqlite(migrated).migrate()
     engine = create_engine(f"sqlite:///{made}")
     metadata.create_all(engine)
     engine.dispose()
@@ -75,7 +76,7 @@ def test_constraints_and_partial_indexes_are_the_same_too(tmp_path: Path) -> Non
 
 def test_what_must_not_change_has_its_triggers(tmp_path: Path) -> None:
     path = tmp_path / "new.db"
-    upgrade_sqlite(path)
+    Sqlite(path).migrate()
     verbs = ("UPDATE", "DELETE", "replace")
     assert names(path, "trigger") == {f"{t}_no_{verb}" for t in APPEND_ONLY for verb in verbs}
 
@@ -91,16 +92,16 @@ def test_a_migration_killed_midway_leaves_nothing_and_can_be_run_again(
 
     monkeypatch.setattr(op, "execute", killed)
     with pytest.raises(KeyboardInterrupt):
-        upgrade_sqlite(path)
+        Sqlite(path).migrate()
     monkeypatch.undo()
     assert names(path, "table") == set()
-    assert upgrade_sqlite(path)
+    assert Sqlite(path).migrate()
     assert names(path, "table") >= NEEDED
 
 
 def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "new.db"
-    upgrade_sqlite(path)
+    Sqlite(path).migrate()
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
         connection.commit()
@@ -115,21 +116,21 @@ def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path: Path) -> None:
     path = tmp_path / "new.db"
     path.write_text("this is a letter, not a database; " * 100)
     with pytest.raises(ConfigError, match="not a readable database"):
-        upgrade_sqlite(path)
+        Sqlite(path).migrate()
 
 
 def test_a_folder_in_its_place_is_said_to_be_one(tmp_path: Path) -> None:
     path = tmp_path / "new.db"
     path.mkdir()
     with pytest.raises(ConfigError, match="cannot be opened"):
-        upgrade_sqlite(path)
+        Sqlite(path).migrate()
 
 
 def test_a_database_of_somebody_else_without_our_table_is_new_to_us(tmp_path: Path) -> None:
     path = tmp_path / "new.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE alembic_version (version_num TEXT)")
-    assert current_revision(path) is None
+    assert Sqlite(path).revision() is None
 
 
 async def test_a_folder_is_opened_by_one_process_at_a_time(tmp_path: Path) -> None:

@@ -10,10 +10,11 @@ from typing import Any, cast
 import pytest
 
 from core.audit import check_chain
-from core.errors import StorageUnavailable
+from core.errors import ConfigError, StorageUnavailable
 from core.model import Person
 from core.ports import Records
-from storage.database import Database, connect
+from storage.database import Database
+from storage.sqlite import Sqlite, SqliteLink, connect
 from storage.writer import GROUP, Writer
 from tests.kit.clock import NOON
 from tests.kit.world import ACME, World, ids, locked, open_world
@@ -176,10 +177,20 @@ class Flaky:
 
 async def writer_on(path: Path, failing: dict[str, Exception]) -> Writer:
     await Database(path, new_id=ids()).close()
-    flaky = cast(Any, lambda: Flaky(connect(path), failing))
-    writer = Writer(flaky, new_id=ids())
+    writer = Writer(FlakySqlite(path, failing), new_id=ids())
     writer.start()
     return writer
+
+
+class FlakySqlite(Sqlite):
+    """A file whose connections fail at some statements."""
+
+    def __init__(self, path: Path, failing: dict[str, Exception]) -> None:
+        super().__init__(path)
+        self._failing = failing
+
+    def connect(self, *, read_only: bool = False, alone: bool = False) -> SqliteLink:
+        return SqliteLink(cast(Any, Flaky(connect(self.path, read_only=read_only), self._failing)))
 
 
 async def test_a_commit_that_fails_fails_its_whole_batch(tmp_path: Path) -> None:
@@ -250,18 +261,10 @@ async def test_a_dead_writer_fails_all_who_wait_and_all_who_come(tmp_path: Path)
         assert world.chain() == []
 
 
-@DIES
-async def test_a_connection_that_cannot_be_opened_fails_all_who_wait(tmp_path: Path) -> None:
-    def refuse() -> sqlite3.Connection:
-        raise sqlite3.OperationalError("unable to open database file")
-
-    writer = Writer(refuse, new_id=ids())
-    waiting = [asyncio.create_task(writer.run("unit", note())) for _ in range(3)]
-    await asyncio.sleep(0)
-    writer.start()
-    answers = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 10)
-    assert [type(answer) for answer in answers] == [StorageUnavailable] * 3
-    await writer.close()
+async def test_a_database_that_cannot_be_opened_is_said_so_at_once(tmp_path: Path) -> None:
+    (tmp_path / "folder.db").mkdir()
+    with pytest.raises(ConfigError, match=r"folder\.db cannot be opened"):
+        Writer(Sqlite(tmp_path / "folder.db"), new_id=ids()).start()
 
 
 async def test_a_caller_who_gives_up_does_not_undo_the_unit(world: World) -> None:

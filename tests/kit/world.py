@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -51,10 +51,12 @@ from core.registry import ToolRegistry
 from core.runner import ToolRunner
 from core.tool import RunResult, ToolContext
 from core.toolstore import ToolRecords
-from storage.database import Database, connect
+from storage.database import Database
 from storage.records.audit import event_from_row
+from storage.sqlite import connect
 from storage.writer import Boundary
 from tests.kit.clock import FakeClock
+from tests.kit.databases import Place, new_place
 from tests.kit.tools import Ledger, registry_of
 
 T = TypeVar("T")
@@ -105,7 +107,7 @@ class World:
     """Everything a test of the engine needs. Verbs run through the writer, as they do in the product."""
 
     db: Database
-    path: Path
+    place: Place
     ledger: Ledger
     clock: FakeClock
     registry: ToolRegistry
@@ -154,14 +156,17 @@ class World:
 
     def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """Runs one statement behind the engine's back, committed."""
-        with closing(connect(self.path)) as connection:
-            return connection.execute(statement, values).fetchall()
+        return self.place.rows(statement, *values)
 
     def change(self, call: ToolCall, column: str, value: object) -> None:
         """Somebody who has the database writes over one field of a call."""
-        with closing(connect(self.path)) as connection:
-            connection.execute("PRAGMA foreign_keys = OFF")
-            connection.execute(f"UPDATE tool_calls SET {column} = ? WHERE id = ?", (value, call.id))
+        self.place.damage(f"UPDATE tool_calls SET {column} = ? WHERE id = ?", value, call.id)
+
+    @property
+    def path(self) -> Path:
+        """The file, for what only SQLite has."""
+        assert isinstance(self.place.address, Path)
+        return self.place.address
 
     # ------------------------------------------------------------------ reading
 
@@ -391,15 +396,18 @@ def context_of(started: Started, clock: FakeClock, db: Database) -> ToolContext:
 
 
 @asynccontextmanager
-async def open_world(folder: Path, *, boundary: Boundary = lambda place: None) -> AsyncIterator[World]:
-    """A world in this folder, new or as it was left."""
+async def open_world(
+    folder: Path, *, place: Place | None = None, boundary: Boundary = lambda place: None
+) -> AsyncIterator[World]:
+    """A world in this folder, new or as it was left; its records are in a file there, or in `place`."""
     clock, new_id = FakeClock(), ids()
     folder.mkdir(parents=True, exist_ok=True)
     ledger = Ledger(folder / "ledger")
-    db = Database(folder / "countersign.db", new_id=new_id, boundary=boundary)
+    place = place or new_place("sqlite", folder)
+    db = Database(place.address, new_id=new_id, boundary=boundary)
     world = World(
         db=db,
-        path=db.path,
+        place=place,
         ledger=ledger,
         clock=clock,
         registry=registry_of(ledger),

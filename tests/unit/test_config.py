@@ -244,7 +244,7 @@ def test_a_proxy_with_a_password_is_a_secret(write: Path) -> None:
         ("telegram", 'approvers_chat = "the office"', "a chat's id"),
         ("telegram", "poll_timeout_s = 51", "a whole number of seconds from 1 to 50"),
         ("telegram", "poll_timeout_s = true", "a whole number of seconds from 1 to 50"),
-        ("storage", 'url = "postgresql://host/db"', "PostgreSQL comes in a later version"),
+        ("storage", 'url = "mysql://host/db"', "postgresql://USER:PASSWORD@HOST"),
         ("storage", 'url = "sqlite:///:memory:"', "sqlite:///FILE"),
         ("storage", 'folder = ""', "a folder that Countersign may write to"),
         ("tenant", 'id = "../etc"', "small letters"),
@@ -296,7 +296,7 @@ def test_a_limit_that_passes_another_ones_default_is_told(write: Path) -> None:
 
 
 def test_a_long_wrong_value_is_cut_and_a_password_in_it_hidden(write: Path) -> None:
-    write.write_text(f'[storage]\nurl = "postgresql://me:canary@host/{"x" * 500}"\n')
+    write.write_text(f'[storage]\nurl = "mysql://me:canary@host/{"x" * 500}"\n')
     told = wrong(write)
     assert "canary" not in told
     assert "…" in told

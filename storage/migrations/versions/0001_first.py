@@ -14,7 +14,7 @@ BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END
 """
 
 _POSTGRESQL_APPEND_ONLY = """
-CREATE TRIGGER {table}_no_{verb} BEFORE {verb} ON {table} FOR EACH ROW EXECUTE FUNCTION append_only()
+CREATE TRIGGER {table}_no_{verb} BEFORE {verb} ON {table} FOR EACH {each} EXECUTE FUNCTION append_only()
 """
 
 _POSTGRESQL_FUNCTION = """
@@ -41,12 +41,14 @@ def upgrade() -> None:
     on_sqlite = op.get_bind().dialect.name == "sqlite"
     if not on_sqlite:
         op.execute(_POSTGRESQL_FUNCTION)
-    trigger = _SQLITE_APPEND_ONLY if on_sqlite else _POSTGRESQL_APPEND_ONLY
     for table in ("audit_events", "outcomes"):
-        for verb in ("UPDATE", "DELETE"):
-            op.execute(trigger.format(table=table, verb=verb))
         if on_sqlite:
+            for verb in ("UPDATE", "DELETE"):
+                op.execute(_SQLITE_APPEND_ONLY.format(table=table, verb=verb))
             op.execute(_SQLITE_NO_REPLACE.format(table=table, same=_KEYS[table]))
+        else:
+            for verb, each in (("UPDATE", "ROW"), ("DELETE", "ROW"), ("TRUNCATE", "STATEMENT")):
+                op.execute(_POSTGRESQL_APPEND_ONLY.format(table=table, verb=verb, each=each))
 
 
 def _create_tables() -> None:
