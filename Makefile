@@ -46,7 +46,7 @@ lint: .venv/.dev
 	$(BIN)/lint-imports
 
 bench: .venv/.dev
-	@$(BIN)/python -m benchmarks.lifecycle
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 fmt: .venv/.dev
 	$(BIN)/ruff check --fix-only .

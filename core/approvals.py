@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from core.digest import args_digest, consent_digest
 from core.errors import Code, Refusal
-from core.ids import PersonId
+from core.ids import CallId, PersonId
 from core.model import Approval, Principal, Role, ToolCall, Verdict, Vote
 from core.policy.evaluate import eligible
 
@@ -36,9 +36,14 @@ def consent_digest_of(call: ToolCall) -> str:
         conversation_id=call.conversation_id,
         args_digest=args_digest(call.tool, call.tool_version, call.arguments),
         definition_hash=call.definition_hash,
-        # An undo is bound to the call that it takes back, as a dry run is to the target that it saw.
-        dry_run_pin=f"undo:{call.undo_of}" if call.undo_of else call.dry_run_pin,
+        dry_run_pin=bound_to(call.undo_of, call.dry_run_pin),
     )
+
+
+def bound_to(undo_of: CallId | None, pin: str | None) -> str | None:
+    """What a signature is bound to besides: an undo to the call that it takes back, as a dry run to the
+    target that it saw."""
+    return f"undo:{undo_of}" if undo_of else pin
 
 
 def refuse_decider(call: ToolCall, verdict: Verdict, *, by: Principal, role: Role | None) -> Refusal | None:
@@ -77,10 +82,11 @@ def tally(
     verdict: Verdict,
     approvals: Iterable[Approval],
     *,
+    digest: str,
     role_of: Callable[[PersonId], Role | None],
 ) -> Tally:
-    """The approvals that count: distinct people's, on today's consent digest, who may sign today."""
-    digest = consent_digest_of(call)
+    """The approvals that count: distinct people's, on the call's consent `digest` as its fields are now, who
+    may sign today."""
     counting: dict[PersonId, Approval] = {}
     for approval in approvals:
         if (

@@ -62,8 +62,17 @@ def event_hash(event: AuditEvent) -> str:
     Raises ValueError or TypeError where a field has no canonical form, which no stored event's has unless
     somebody altered it.
     """
-    covered = _covered(event)
-    return hashlib.sha256(event.prev_hash.encode() + covered.encode()).hexdigest()
+    covered = _covered(
+        account_id=event.account_id,
+        actor=event.actor,
+        at_ms=event.at_ms,
+        call_id=event.call_id,
+        content_hash=event.content_hash,
+        kind=event.kind,
+        seq=event.seq,
+        tenant_id=event.tenant_id,
+    )
+    return hashlib.sha256((event.prev_hash + covered).encode()).hexdigest()
 
 
 def holds(event: AuditEvent) -> bool:
@@ -86,18 +95,27 @@ def content_holds(event: AuditEvent) -> bool:
 _GREATEST: Final = 2**53 - 1
 
 
-def _covered(event: AuditEvent) -> str:
+def _covered(
+    *,
+    account_id: str | None,
+    actor: str,
+    at_ms: int,
+    call_id: str | None,
+    content_hash: str,
+    kind: str,
+    seq: int,
+    tenant_id: str,
+) -> str:
     """The RFC 8785 form of what the hash covers, written out: verifying a million events lives on it.
 
     A test holds it against `core.digest.canonical`.
     """
-    if not (abs(event.seq) <= _GREATEST and abs(event.at_ms) <= _GREATEST):
+    if not (abs(seq) <= _GREATEST and abs(at_ms) <= _GREATEST):
         raise ValueError("an integer beyond 2^53 has no canonical form")
     return (
-        f'{{"account_id":{_text(event.account_id)},"actor":{encode_basestring(event.actor)},'
-        f'"at_ms":{event.at_ms},"call_id":{_text(event.call_id)},"content_hash":{encode_basestring(event.content_hash)},'
-        f'"kind":{encode_basestring(event.kind)},"seq":{event.seq},'
-        f'"tenant_id":{encode_basestring(event.tenant_id)}}}'
+        f'{{"account_id":{_text(account_id)},"actor":{encode_basestring(actor)},'
+        f'"at_ms":{at_ms},"call_id":{_text(call_id)},"content_hash":{encode_basestring(content_hash)},'
+        f'"kind":{encode_basestring(kind)},"seq":{seq},"tenant_id":{encode_basestring(tenant_id)}}}'
     )
 
 
@@ -119,7 +137,18 @@ def chained(
     content: str,
 ) -> AuditEvent:
     """A new event on top of the chain that ends in `prev_hash`."""
-    bare = AuditEvent(
+    over_content = content_hash(salt, content)
+    covered = _covered(
+        account_id=account_id,
+        actor=actor,
+        at_ms=at_ms,
+        call_id=call_id,
+        content_hash=over_content,
+        kind=kind,
+        seq=seq,
+        tenant_id=tenant_id,
+    )
+    return AuditEvent(
         tenant_id=tenant_id,
         seq=seq,
         account_id=account_id,
@@ -129,17 +158,10 @@ def chained(
         call_id=call_id,
         content=content,
         salt=salt,
-        content_hash=content_hash(salt, content),
+        content_hash=over_content,
         prev_hash=prev_hash,
-        hash="",
+        hash=hashlib.sha256((prev_hash + covered).encode()).hexdigest(),
     )
-    return replace_hash(bare, event_hash(bare))
-
-
-def replace_hash(event: AuditEvent, new: str) -> AuditEvent:
-    """The same event carrying another hash."""
-    fields = {name: getattr(event, name) for name in AuditEvent.__slots__}
-    return AuditEvent(**{**fields, "hash": new})
 
 
 def check_chain(events: Iterable[AuditEvent], *, seq: int = 0, prev_hash: str = GENESIS) -> Iterator[Break]:

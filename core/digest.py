@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
+import orjson
 import rfc8785
 
 from core.ids import AccountId, CallId, ConversationId, PersonId, TenantId
@@ -18,15 +19,39 @@ Json = Any
 """A value made of dict, list, str, int, float, bool and None only."""
 
 
+_GREATEST: Final = 2**53 - 1
+
+
 def canonical(value: Json) -> bytes:
     """The one RFC 8785 byte form of a JSON value.
 
     Raises ValueError where the value has none (NaN, an integer beyond 2^53, a lone surrogate).
     """
     try:
+        if _is_plain(value):
+            # It escapes as RFC 8785 does, and is fifty times faster; each step of a call needs several.
+            return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
         return rfc8785.dumps(value)
-    except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
+    except (rfc8785.CanonicalizationError, orjson.JSONEncodeError, UnicodeEncodeError) as error:
         raise ValueError(str(error)) from error
+
+
+def _is_plain(value: Json) -> bool:
+    """Whether orjson writes this value as RFC 8785 would: it holds no float and no key outside of ASCII.
+    Enums and other subclasses are left to the slower library as well."""
+    kind = type(value)
+    if kind is str or value is None or kind is bool:
+        return True
+    if kind is int:
+        return abs(int(value)) <= _GREATEST
+    if kind is dict:
+        for key, item in value.items():
+            if type(key) is not str or not key.isascii():
+                return False
+            if type(item) is not str and not _is_plain(item):
+                return False
+        return True
+    return kind is list and all(_is_plain(item) for item in value)
 
 
 def sha256_hex(data: bytes) -> str:

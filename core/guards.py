@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from core.approvals import Tally, consent_digest_of
+from core.approvals import Tally
 from core.errors import Code, Refusal
 from core.lifecycle import Status, in_words
 from core.model import Conversation, PolicyDecision, Principal, Role, Tenant, ToolCall, Verdict
@@ -23,7 +23,8 @@ class Facts:
     """What the checks look at, all of it as it is now.
 
     `tenant` and `role` are of the caller's tenant; `role_in_call_tenant` is the caller's in the call's own.
-    `today` is today's verdict, `tally` the votes that count under it; both None where there is no call.
+    `today` is today's verdict, `digest` the consent digest of the call's fields as they are, `tally` the
+    votes that count under both; None where there is no call, or nobody asked for them.
     """
 
     by: Principal
@@ -36,6 +37,7 @@ class Facts:
     definition_hash: str | None
     today: Verdict | None
     tally: Tally | None
+    digest: str | None = None
     shown: bool = False  # the caller was shown this call in a chat they are in
 
     @property
@@ -128,7 +130,7 @@ def _policy_allows(facts: Facts) -> None:
 
 def _approved(facts: Facts) -> None:
     call = facts.known_call
-    if call.consent_digest != consent_digest_of(call):
+    if call.consent_digest != facts.digest:
         raise Refusal(Code.APPROVAL_INVALID, "The call was changed after it was recorded.")
     if facts.definition_hash != call.definition_hash:
         raise Refusal(Code.APPROVAL_INVALID, f"The tool {call.tool!r} has changed since this was signed.")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
+from operator import attrgetter
+from typing import Any, Final
 
 from core.digest import Json
 from core.ids import AccountId, CallId, CardId, ConversationId, PersonId, TenantId
@@ -22,11 +24,14 @@ class Role(StrEnum):
     @property
     def rank(self) -> int:
         """0 for member, 1 for approver, 2 for admin."""
-        return list(Role).index(self)
+        return _ROLES[self]
 
     def includes(self, other: Role) -> bool:
         """Whether someone of this role holds `other` as well."""
         return self.rank >= other.rank
+
+
+_ROLES: Final = {role: rank for rank, role in enumerate(Role)}
 
 
 class Risk(StrEnum):
@@ -40,7 +45,10 @@ class Risk(StrEnum):
     @property
     def rank(self) -> int:
         """0 for low to 3 for critical, for comparing."""
-        return list(Risk).index(self)
+        return _RISKS[self]
+
+
+_RISKS: Final = {risk: rank for rank, risk in enumerate(Risk)}
 
 
 class Channel(StrEnum):
@@ -222,6 +230,14 @@ class ToolCall:
     retry_of: CallId | None = None
     undo_of: CallId | None = None
     source_message: int | None = None  # the channel's id of the message it came from
+
+    def but(self, **changes: Any) -> ToolCall:
+        """This call with some fields changed; `dataclasses.replace` takes three times as long."""
+        return ToolCall(**{**dict(zip(_FIELDS, _values(self), strict=True)), **changes})
+
+
+_FIELDS: Final = tuple(field.name for field in fields(ToolCall))
+_values: Final = attrgetter(*_FIELDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

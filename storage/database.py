@@ -38,7 +38,11 @@ def backend_of(address: Address) -> Backend:
 
 
 class SnapshotReader:
-    """Implements `core.ports.Reader`: each read sees one committed snapshot, beside the writer."""
+    """Implements `core.ports.Reader`: each read sees one committed snapshot, beside the writer.
+
+    Where the database is at hand (a SQLite file), a read is done on the spot: handing it to another thread
+    takes longer than the read. What is held up goes to a thread after all, and so does everything else.
+    """
 
     def __init__(self, backend: Backend, *, new_id: NewId) -> None:
         self._backend = backend
@@ -46,9 +50,15 @@ class SnapshotReader:
         self._local = threading.local()
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
         self._open: set[Link] = set()
+        self._on_the_spot: Link | None = None
 
     async def read(self, work: Callable[[Records], T]) -> T:
         """Runs `work` over one snapshot. Raises StorageUnavailable where the database cannot be read."""
+        if self._backend.at_hand:
+            try:
+                return self._look(self._link_at_hand(), work)
+            except self._backend.errors:
+                pass  # held up, or worse: a thread finds out, and may wait
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._read, work)
 
     def close(self) -> None:
@@ -59,13 +69,21 @@ class SnapshotReader:
 
     def _read(self, work: Callable[[Records], T]) -> T:
         try:
-            link = self._link()
-            try:
-                return work(SqlRecords(link.look(), new_id=self._new_id))
-            finally:
-                link.roll_back()
+            return self._look(self._link(), work)
         except self._backend.errors as error:
             raise StorageUnavailable(f"The database cannot be read ({error}).") from error
+
+    def _look(self, link: Link, work: Callable[[Records], T]) -> T:
+        try:
+            return work(SqlRecords(link.look(), new_id=self._new_id))
+        finally:
+            link.roll_back()
+
+    def _link_at_hand(self) -> Link:
+        if self._on_the_spot is None:
+            self._on_the_spot = self._backend.connect(read_only=True, patient=False)
+            self._open.add(self._on_the_spot)
+        return self._on_the_spot
 
     def _link(self) -> Link:
         link: Link | None = getattr(self._local, "link", None)

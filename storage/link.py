@@ -61,12 +61,18 @@ class Backend(Protocol):
         ...
 
     @property
+    def at_hand(self) -> bool:
+        """Whether a small read takes no longer than handing it to another thread would."""
+        ...
+
+    @property
     def shown(self) -> str:
         """The address as people may see it: without a password."""
         ...
 
-    def connect(self, *, read_only: bool = False, alone: bool = False) -> Link:
-        """A new connection. `alone`: only one such connection exists at a time, in all processes.
+    def connect(self, *, read_only: bool = False, alone: bool = False, patient: bool = True) -> Link:
+        """A new connection. `alone`: only one such connection exists at a time, in all processes. `patient`:
+        it waits while others hold the database up.
 
         Raises one of `errors`; ConfigError where another process is there already.
         """

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, and_, select, union_all
 from sqlalchemy.engine import Row
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from core.errors import Code, CorruptRecord, InvalidInput
+from core.errors import Code, CorruptRecord, InvalidInput, StorageUnavailable
 from core.ids import CallId, TenantId
 from core.lifecycle import Status
 from core.model import Membership, PolicyDecision
@@ -40,7 +42,7 @@ _Key = Row[*tuple[Any, ...]]
 
 
 class SqlPages:
-    """Implements `core.queries.Pages`.
+    """Implements `core.queries.Pages`. Each raises StorageUnavailable where the database cannot be read.
 
     The order is that of call ids, which is by time. A page costs what its rows cost, whatever the size of
     the history; only where several filters are combined are rows read that fit one and not the others.
@@ -48,6 +50,14 @@ class SqlPages:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[AsyncConnection]:
+        try:
+            async with self._engine.connect() as connection:
+                yield connection
+        except DBAPIError as error:
+            raise StorageUnavailable(f"The database cannot be read ({error.orig}).") from error
 
     async def history(
         self,
@@ -66,7 +76,7 @@ class SqlPages:
             raise InvalidInput(
                 field="newer_than", given=newer_than, allowed="give either older_than or newer_than"
             )
-        async with self._engine.connect() as connection:
+        async with self._connected() as connection:
             if newer_than is None:
                 found = await _older(connection, narrowed, older_than, limit + 1)
                 rows, more_older = found[:limit], len(found) > limit
@@ -91,7 +101,7 @@ class SqlPages:
         _check_limit(limit)
         found: list[_Key] = []
         after = ""
-        async with self._engine.connect() as connection:
+        async with self._connected() as connection:
             while len(found) < limit:
                 rows = (await connection.execute(_proposed(member.tenant_id, after))).all()
                 found += [row for row in rows if _may_decide(row, member)]
@@ -111,7 +121,7 @@ class SqlPages:
             .order_by(audit_events.c.seq)
             .limit(limit + 1)
         )
-        async with self._engine.connect() as connection:
+        async with self._connected() as connection:
             rows = (await connection.execute(statement)).all()
         events = [event_from_row(row) for row in rows[:limit]]
         return AuditPage(events=events, next_seq=events[-1].seq if len(rows) > limit else None)

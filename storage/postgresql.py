@@ -16,6 +16,8 @@ from storage.migrate import upgrade
 from storage.statements import DialectName, Row, Session, Statement
 
 CONNECT_TIMEOUT_S: Final = 10
+ALONE_WITHIN_S: Final = 3
+"""A killed process is alone until the server notices that it is gone: whoever comes next waits so long."""
 _WRITERS: Final = 0x436F756E74657273
 """The advisory lock that the transactions of all processes take turns on; the next number is held by
 whoever is alone."""
@@ -83,7 +85,8 @@ class PipelinedSession(Session):
 
     def _send(self, statement: Statement, values: dict[str, Any]) -> psycopg.Cursor[Any]:
         sql, constants = statement.on("postgresql")
-        return self._connection.execute(sql, {**constants, **values} if constants else values)
+        bound = {**constants, **values} if constants else values
+        return self._connection.execute(sql, _without_nul(bound))
 
     def _sync(self) -> None:
         self._waiting = False
@@ -132,7 +135,10 @@ class PostgresqlLink:
 
     @property
     def lost(self) -> bool:
-        """Whether the server, or the way to it, is gone."""
+        """Whether the server, or the way to it, is gone, as far as the socket tells without asking."""
+        for _ in ("what it said last", "that it hung up"):
+            with contextlib.suppress(psycopg.Error):
+                self._connection.pgconn.consume_input()
         return self._connection.closed or self._connection.broken
 
     def tolerate(self) -> None:
@@ -152,6 +158,7 @@ class Postgresql:
     """Implements `storage.link.Backend` for an address postgresql://…"""
 
     dialect: DialectName = "postgresql"
+    at_hand = False
     errors: tuple[type[Exception], ...] = (psycopg.Error,)
 
     def __init__(self, address: str) -> None:
@@ -163,7 +170,9 @@ class Postgresql:
         """Host and database."""
         return self._url.set(drivername="postgresql", username=None, password=None).render_as_string()
 
-    def connect(self, *, read_only: bool = False, alone: bool = False) -> PostgresqlLink:
+    def connect(
+        self, *, read_only: bool = False, alone: bool = False, patient: bool = True
+    ) -> PostgresqlLink:
         """A new connection; see `storage.link.Backend.connect`."""
         connection = psycopg.connect(self._conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S)
         if alone and not _taken(connection):
@@ -197,9 +206,27 @@ class Postgresql:
         return create_async_engine(self._url, pool_size=2, max_overflow=2, pool_pre_ping=True)
 
 
+def _without_nul(values: dict[str, Any]) -> dict[str, Any]:
+    """The values as PostgreSQL can hold them: its text has no NUL, which people may send within a name or a
+    note, as little as they may mean by it. It is kept as U+FFFD, in what is looked up as in what is stored.
+    What is hashed has none: ids and words of ours, and JSON, which escapes it."""
+    if not any(type(value) is str and "\0" in value for value in values.values()):
+        return values
+    return {
+        name: value.replace("\0", "\ufffd") if isinstance(value, str) else value
+        for name, value in values.items()
+    }
+
+
 def _taken(connection: psycopg.Connection[Any]) -> bool:
     """Whether this connection is now the only one of its kind; it stays so until it ends."""
-    return connection.execute(f"SELECT pg_try_advisory_lock({_WRITERS + 1})".encode()).fetchone() == (True,)
+    connection.execute(f"SET lock_timeout = '{ALONE_WITHIN_S}s'".encode())
+    try:
+        connection.execute(f"SELECT pg_advisory_lock({_WRITERS + 1})".encode())
+    except psycopg.errors.LockNotAvailable:
+        return False
+    connection.execute(b"RESET lock_timeout")
+    return True
 
 
 def _in_one_line(error: psycopg.Error) -> str:

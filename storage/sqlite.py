@@ -18,14 +18,14 @@ from storage.statements import DialectName, Session
 BUSY_TIMEOUT_S: Final = 60.0
 
 
-def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+def connect(path: Path, *, read_only: bool = False, timeout_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
     """A connection as this product uses it: explicit transactions, WAL, synced through a power cut."""
     mode = "ro" if read_only else "rwc"
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}",
         uri=True,
         isolation_level=None,
-        timeout=BUSY_TIMEOUT_S,
+        timeout=timeout_s,
         check_same_thread=False,
     )
     connection.execute("PRAGMA foreign_keys = ON")
@@ -82,6 +82,7 @@ class Sqlite:
     """Implements `storage.link.Backend`. That one process holds a file is the business of its lock file."""
 
     dialect: DialectName = "sqlite"
+    at_hand = True
     errors: tuple[type[Exception], ...] = (sqlite3.Error,)
 
     def __init__(self, path: Path) -> None:
@@ -92,9 +93,10 @@ class Sqlite:
         """The path."""
         return str(self.path)
 
-    def connect(self, *, read_only: bool = False, alone: bool = False) -> SqliteLink:
+    def connect(self, *, read_only: bool = False, alone: bool = False, patient: bool = True) -> SqliteLink:
         """A new connection; see `storage.link.Backend.connect`."""
-        return SqliteLink(connect(self.path, read_only=read_only))
+        timeout_s = BUSY_TIMEOUT_S if patient else 0.0
+        return SqliteLink(connect(self.path, read_only=read_only, timeout_s=timeout_s))
 
     def revision(self) -> str | None:
         """The migration that the file stands at; None for a new one.

@@ -50,17 +50,17 @@ class Statement:
 
     def __init__(self, clause: ClauseElement) -> None:
         self._clause = clause
-        self._compiled: dict[DialectName, tuple[str, dict[str, Any]]] = {}
+        self.compiled: dict[DialectName, tuple[str, dict[str, Any]]] = {}
 
     def on(self, dialect: DialectName) -> tuple[str, dict[str, Any]]:
         """The SQL text and the constants that it binds itself."""
-        found = self._compiled.get(dialect)
+        found = self.compiled.get(dialect)
         if found is None:
             compiled = self._clause.compile(
                 dialect=_DIALECTS[dialect], compile_kwargs={"render_postcompile": True}
             )
             constants = {name: value for name, value in compiled.params.items() if value is not None}
-            found = self._compiled[dialect] = (str(compiled), constants)
+            found = self.compiled[dialect] = (str(compiled), constants)
         return found
 
 
@@ -69,42 +69,43 @@ class Session:
 
     def __init__(self, cursor: Cursor, dialect: DialectName) -> None:
         self._cursor = cursor
+        self._execute = cursor.execute
         self.dialect: DialectName = dialect
 
     def do(self, statement: Statement, **values: Any) -> None:
         """Executes what must succeed and whose row count nobody asks for. An error is raised within the
         same unit of work, though maybe not here."""
-        self.run(statement, **values)
+        sql, constants = statement.compiled.get(self.dialect) or statement.on(self.dialect)
+        self._execute(sql, {**constants, **values} if constants else values)
 
     def run(self, statement: Statement, **values: Any) -> int:
         """Executes and gives the number of rows changed."""
-        sql, constants = statement.on(self.dialect)
-        self._cursor.execute(sql, {**constants, **values} if constants else values)
+        self.do(statement, **values)
         return self._cursor.rowcount
 
     def one(self, statement: Statement, **values: Any) -> Row | None:
         """The first row, or None."""
-        self.run(statement, **values)
+        self.do(statement, **values)
         row: Row | None = self._cursor.fetchone()
         return row
 
     def all(self, statement: Statement, **values: Any) -> Sequence[Row]:
         """All rows."""
-        self.run(statement, **values)
+        self.do(statement, **values)
         rows: Sequence[Row] = self._cursor.fetchall()
         return rows
 
     def save(self) -> None:
         """Sets the savepoint that a unit of work can be taken back to."""
-        self._cursor.execute("SAVEPOINT unit")
+        self._execute("SAVEPOINT unit")
 
     def release(self) -> None:
         """Keeps what was done since the savepoint. Raises what went wrong meanwhile."""
-        self._cursor.execute("RELEASE unit")
+        self._execute("RELEASE unit")
 
     def undo(self) -> None:
         """Takes back what was done since the savepoint, which stays."""
-        self._cursor.execute("ROLLBACK TO unit")
+        self._execute("ROLLBACK TO unit")
 
     def flush(self) -> None:
         """Returns once everything was executed."""

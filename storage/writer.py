@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -23,7 +23,8 @@ T = TypeVar("T")
 
 GROUP: Final = 64
 Boundary = Callable[[str], None]
-Listener = Callable[[int], None]
+Listener = Callable[[Any], None]
+_Notice = tuple[asyncio.AbstractEventLoop, Listener, int | str]
 
 
 class _TransactionLost(Exception):
@@ -96,7 +97,7 @@ class Writer:
                 raise StorageUnavailable("Countersign is stopping; nothing was changed. Please try again.")
             self._queue.put(_Unit(name, work, future, loop))
         # Once queued, a unit runs to its end whatever happens to its caller.
-        return await asyncio.shield(future)
+        return await future
 
     def _connect(self) -> Link:
         return self._backend.connect(alone=self._alone)
@@ -158,8 +159,7 @@ class Writer:
             raise
         for unit in batch:
             self._boundary(f"{unit.name}.after_commit")
-        self._tell(touched)
-        _answer(batch)
+        _answer(batch, self._notices(touched))
 
     def _begin(self) -> tuple[Link, SqlRecords]:
         """A transaction, on a connection that is made anew where it was lost meanwhile."""
@@ -194,16 +194,18 @@ class Writer:
             self._link.close()
             self._link = None
 
-    def _tell(self, touched: set[Topic]) -> None:
-        for topic, key in touched:
-            for loop, listener in self._listeners.get(topic, ()):
-                loop.call_soon_threadsafe(listener, key)
+    def _notices(self, touched: set[Topic]) -> list[_Notice]:
+        return [
+            (loop, listener, key)
+            for topic, key in touched
+            for loop, listener in self._listeners.get(topic, ())
+        ]
 
 
 def _run_unit(link: Link, records: SqlRecords, unit: _Unit) -> None:
     """Runs one unit under its savepoint. Its own exception undoes it alone; a lost transaction fails all."""
     session = records.session
-    heads, touched = records.audit.checkpoint(), set(records.touched)
+    before = records.checkpoint()
     session.save()
     try:
         unit.result = unit.work(records)
@@ -213,22 +215,26 @@ def _run_unit(link: Link, records: SqlRecords, unit: _Unit) -> None:
             raise _TransactionLost(str(error)) from error
         session.undo()
         session.release()
-        records.audit.restore(heads)
-        records.touched = touched
+        records.restore(before)
         unit.error = error
 
 
-def _answer(batch: list[_Unit]) -> None:
-    """Resolves the futures, each in its own loop, with one call a loop."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[_Unit]] = {}
-    for unit in batch:
-        by_loop.setdefault(unit.loop, []).append(unit)
-    for loop, units in by_loop.items():
+def _answer(batch: Sequence[_Unit], notices: Sequence[_Notice] = ()) -> None:
+    """Resolves the futures and calls the listeners, each in its own loop, which is woken once."""
+    loops = {unit.loop for unit in batch} | {loop for loop, _, _ in notices}
+    for loop in loops:
         if not loop.is_closed():
-            loop.call_soon_threadsafe(_resolve, units)
+            told = [(listener, key) for other, listener, key in notices if other is loop]
+            loop.call_soon_threadsafe(_deliver, [unit for unit in batch if unit.loop is loop], told)
 
 
-def _resolve(units: list[_Unit]) -> None:
+def _deliver(units: Sequence[_Unit], notices: Sequence[tuple[Listener, int | str]]) -> None:
+    for listener, key in notices:
+        listener(key)
+    _resolve(units)
+
+
+def _resolve(units: Sequence[_Unit]) -> None:
     for unit in units:
         if unit.future.cancelled():
             continue

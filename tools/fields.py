@@ -21,7 +21,7 @@ def read_line(text: str, *, least: int = 1, most: int = LINE_MOST) -> str:
     Raises ValueError for control characters and for fewer than `least` or more than `most` characters.
     """
     line = " ".join(text.split())
-    if any(unicodedata.category(char) == "Cc" for char in line):
+    if not line.isprintable() and any(unicodedata.category(char) == "Cc" for char in line):
         raise ValueError("it should be plain text without control characters")
     if len(line) > most:
         raise ValueError(f"it should be at most {most} characters, these are {len(line)}")

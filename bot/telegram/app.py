@@ -15,7 +15,6 @@ from telegram.error import InvalidToken, TelegramError
 from telegram.ext import (
     ApplicationBuilder,
     CallbackContext,
-    CallbackQueryHandler,
     ChatMemberHandler,
     ExtBot,
     MessageHandler,
@@ -27,6 +26,7 @@ from bot.clock import SystemClock
 from bot.config import TelegramSettings
 from bot.logs import get_logger
 from bot.telegram import commands, membership, menu, messages, pages
+from bot.telegram.api import Api
 from bot.telegram.buttons import CallButton, decode
 from bot.telegram.inbox import Inbox
 from bot.telegram.pace import Pace
@@ -35,7 +35,7 @@ from bot.telegram.render import texts, toasts
 from bot.telegram.replies import reply
 from bot.telegram.request import AiohttpRequest
 from bot.telegram.sender import Sender
-from bot.telegram.taps import answer, tap
+from bot.telegram.taps import Query, answer, read_tap, tap
 from bot.telegram.turn import AlreadyHandled, Front, Turn, turn_of
 from core.engine import Env
 from core.errors import ConfigError, StorageUnavailable
@@ -144,6 +144,7 @@ class TelegramBot:
             env=self._env,
             clock=self._clock,
             relay=self.relay,
+            api=Api(self._bot),
             home=self._home,
             bot_id=self._bot.id,
             bot_username=self.username,
@@ -157,23 +158,30 @@ class TelegramBot:
             raise ConfigError(_NOT_KNOWN) from None
 
     async def stop_taking(self) -> None:
-        """No new updates; those in hand are handled to their end."""
+        """No new updates; those in hand are handled to their end, unless the database holds them up: then
+        the next start finds them."""
         if self._taking is not None:
             self._taking.cancel()
             await asyncio.gather(self._taking, return_exceptions=True)
-        await self.inbox.drain()
+        await asyncio.wait({asyncio.ensure_future(self.inbox.drain())}, timeout=FLUSH_S)
 
     async def stop(self) -> None:
         """Sends what still waits (a few seconds at most), then closes the connections."""
         if self._front is not None:
-            chats = await self._reader.read(lambda records: records.outbox.chats())
-            flushing = asyncio.gather(*(self.relay.settled(chat) for chat in chats))
-            await asyncio.wait({asyncio.ensure_future(flushing)}, timeout=FLUSH_S)
+            await asyncio.wait({asyncio.ensure_future(self._flush())}, timeout=FLUSH_S)
         await self.relay.stop()
         await self._application.shutdown()
         # The library leaves them open where the token was refused before it was initialised.
         for request in self._requests:
             await request.shutdown()
+
+    async def _flush(self) -> None:
+        try:
+            chats = await self._reader.read(lambda records: records.outbox.chats())
+        except StorageUnavailable as error:
+            log.warning("what waits is sent after the next start", error=str(error))
+            return
+        await asyncio.gather(*(self.relay.settled(chat) for chat in chats))
 
     async def ping(self) -> object:
         """Asks Telegram something small."""
@@ -210,7 +218,6 @@ class TelegramBot:
 
     def _register(self) -> None:
         add = self._application.add_handler
-        add(CallbackQueryHandler(self._on_tap))
         add(ChatMemberHandler(self._on_membership, ChatMemberHandler.MY_CHAT_MEMBER))
         add(MessageHandler(filters.StatusUpdate.MIGRATE, self._on_migration))
         for name, act in commands.COMMANDS.items():
@@ -222,6 +229,9 @@ class TelegramBot:
 
     async def _handle(self, raw: Mapping[str, Any]) -> None:
         """One raw update, to its end. Raises StorageUnavailable where it must be tried again."""
+        if "callback_query" in raw:
+            await self._on_tap(raw)
+            return
         try:
             update = Update.de_json(dict(raw), self._bot)
         except Exception:
@@ -252,11 +262,28 @@ class TelegramBot:
 
         return run
 
-    async def _on_tap(self, update: Update, _: CallbackContext[Any, Any, Any, Any]) -> None:
-        turn, query = self._turn(update), update.callback_query
-        if turn is None or query is None:
-            await self._done(update.update_id)
+    async def _on_tap(self, raw: Mapping[str, Any]) -> None:
+        """A tap is read by hand: of the card that comes back with it, only the number is needed, and the
+        library would make objects of all of it."""
+        if self._front is None:
+            raise LookupError("updates are handled after the start")
+        update_id = int(raw["update_id"])
+        try:
+            turn, query = read_tap(self._front, raw)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            log.warning("a tap cannot be read", update_id=update_id)
+            await self._done(update_id, error="malformed")
             return
+        try:
+            await self._tapped(turn, query)
+        except AlreadyHandled:
+            return
+        except StorageUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - told, and marked so
+            await self._went_wrong(update_id, error, chat=turn.chat.id)
+
+    async def _tapped(self, turn: Turn, query: Query) -> None:
         button = decode(query.data)
         if isinstance(button, CallButton):
             await tap(turn, query, button)
@@ -264,7 +291,7 @@ class TelegramBot:
             await pages.tap(turn, query, button)
         else:
             await turn.effect("tap.unknown", lambda records: messages.note_forged(records, turn))
-            await answer(query, toasts.unknown_button())
+            await answer(turn, query, toasts.unknown_button())
 
     async def _on_membership(self, update: Update, _: CallbackContext[Any, Any, Any, Any]) -> None:
         turn = self._turn(update)
@@ -291,22 +318,26 @@ class TelegramBot:
         if isinstance(error, StorageUnavailable):
             self._held.setdefault(update.update_id, []).append(error)
             return
-        reference = f"{update.update_id:x}"[-6:]
+        chat = update.effective_chat
+        try:
+            await self._went_wrong(update.update_id, error, chat=None if chat is None else chat.id)
+        except StorageUnavailable as unavailable:
+            self._held.setdefault(update.update_id, []).append(unavailable)
+
+    async def _went_wrong(self, update_id: int, error: BaseException | None, *, chat: int | None) -> None:
+        reference = f"{update_id:x}"[-6:]
         log.error("an update could not be handled", reference=reference, exc_info=error)
-        await self._done(
-            update.update_id, error=type(error).__name__, chat=update.effective_chat, reference=reference
-        )
+        await self._done(update_id, error=type(error).__name__, chat=chat, reference=reference)
 
     async def _done(
-        self, update_id: int, *, error: str | None = None, chat: object = None, reference: str = ""
+        self, update_id: int, *, error: str | None = None, chat: int | None = None, reference: str = ""
     ) -> None:
         now = self._clock.real()
-        chat_id = getattr(chat, "id", None)
 
         def work(records: Records) -> None:
             fresh = records.inbox.done(self._bot.id, update_id, now=now, error=error)
-            if fresh and chat_id is not None:
-                reply(records, self._home, chat_id, texts.went_wrong(reference), now=self._clock.now())
+            if fresh and chat is not None:
+                reply(records, self._home, chat, texts.went_wrong(reference), now=self._clock.now())
 
         await self._uow.run("inbox.done", work)
 

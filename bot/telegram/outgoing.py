@@ -1,12 +1,10 @@
-"""Messages on their way out: how they are kept in the outbox, and what python-telegram-bot is given."""
+"""Messages on their way out: how they are kept in the outbox, and what the Bot API is given."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-
-from telegram import CopyTextButton, ForceReply, InlineKeyboardButton, InlineKeyboardMarkup
 
 from bot.telegram.render.message import Button, Shown
 from core.digest import Json
@@ -63,24 +61,29 @@ def sent_anew(outgoing: Outgoing) -> Outgoing:
     return replace(outgoing, edit=None)
 
 
-def keyboard(shown: Shown) -> InlineKeyboardMarkup | None:
-    """The buttons as the library takes them; None where there are none."""
+def keyboard(shown: Shown) -> Json:
+    """The buttons as the Bot API takes them; None where there are none."""
     if not shown.buttons:
         return None
-    return InlineKeyboardMarkup([[_button(button) for button in row] for row in shown.buttons])
+    return {"inline_keyboard": [[_button(button) for button in row] for row in shown.buttons]}
 
 
-def markup(outgoing: Outgoing) -> InlineKeyboardMarkup | ForceReply | None:
+def markup(outgoing: Outgoing) -> Json:
     """The buttons, or the open reply field."""
-    if outgoing.ask is not None:
-        return ForceReply(selective=True, input_field_placeholder=outgoing.ask[:64] or None)
-    return keyboard(outgoing.shown)
+    if outgoing.ask is None:
+        return keyboard(outgoing.shown)
+    placeholder = outgoing.ask[:64]
+    return {
+        "force_reply": True,
+        "selective": True,
+        **({"input_field_placeholder": placeholder} if placeholder else {}),
+    }
 
 
-def _button(button: Button) -> InlineKeyboardButton:
-    style = button.style or None
+def _button(button: Button) -> Json:
+    style = {"style": button.style} if button.style else {}
     if button.copy:
-        return InlineKeyboardButton(button.text, copy_text=CopyTextButton(button.copy), style=style)
+        return {"text": button.text, "copy_text": {"text": button.copy}, **style}
     if button.url:
-        return InlineKeyboardButton(button.text, url=button.url, style=style)
-    return InlineKeyboardButton(button.text, callback_data=button.data, style=style)
+        return {"text": button.text, "url": button.url, **style}
+    return {"text": button.text, "callback_data": button.data, **style}

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from telegram import CallbackQuery
-
 from bot.telegram import histories, settings
 from bot.telegram.buttons import Page, PageButton
 from bot.telegram.messages import CHOOSE, NONE_OF_THESE, ask_or_propose, from_state, propose_candidate
 from bot.telegram.render import texts, toasts
 from bot.telegram.render.toasts import Toast
 from bot.telegram.replies import reply
-from bot.telegram.taps import answer
+from bot.telegram.taps import Query, answer
 from bot.telegram.turn import AlreadyHandled, Turn, known_person, place, principal
 from core.errors import Code, Refusal
 from core.parsing import ParseContext, Reading, understand
 from core.ports import Records
 
 
-async def tap(turn: Turn, query: CallbackQuery, button: PageButton) -> None:
+async def tap(turn: Turn, query: Query, button: PageButton) -> None:
     """Acts, then answers."""
-    message_id = query.message.message_id if query.message else 0
     try:
-        toast = await _act(turn, button, message_id)
+        toast = await _act(turn, button, query.message_id)
     except AlreadyHandled:
         return
-    await answer(query, toast)
+    await answer(turn, query, toast)
 
 
 async def _act(turn: Turn, button: PageButton, message_id: int) -> Toast:

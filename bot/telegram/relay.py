@@ -31,6 +31,7 @@ log = get_logger(__name__)
 PROGRESS_EVERY_S = 1.0
 GROUP_PROGRESS_EVERY_S = 3.0
 STORAGE_RETRY_S = 1.0
+LONG_S = 5.0
 MOST_TRIES = 5
 _ANY_VERSION = 1 << 30
 ProgressOf = Callable[[CallId], tuple[float, str] | None]
@@ -75,6 +76,7 @@ class Relay:
         self._tasks: set[asyncio.Task[None]] = set()
         self._moving: set[CallId] = set()
         self._stale: dict[int, set[int]] = {}
+        self._held: dict[int, datetime] = {}
         self._stopping = False
 
     async def start(self) -> None:
@@ -98,7 +100,7 @@ class Relay:
         self.wake(chat)
 
     async def settled(self, chat: int) -> None:
-        """Returns once nothing is under way to this chat."""
+        """Returns once nothing is under way to this chat, but for what Telegram puts off for long."""
         idle = self._idle.get(chat)
         if idle is not None:
             await idle.wait()
@@ -146,7 +148,7 @@ class Relay:
                 if wait is None and not event.is_set():
                     return
                 if wait:
-                    await _until(event, wait)
+                    await self._wait(chat, event, wait)
         finally:
             del self._lanes[chat]
             self._idle.pop(chat).set()
@@ -154,9 +156,18 @@ class Relay:
             if event.is_set() and not self._stopping:
                 self.wake(chat)
 
+    async def _wait(self, chat: int, event: asyncio.Event, seconds: float) -> None:
+        """Waits. Where that is long, whoever waits for the chat to settle goes on: no tap waits an hour."""
+        if seconds > LONG_S:
+            self._idle[chat].set()
+        await _until(event, seconds)
+        self._idle[chat].clear()
+
     async def _step(self, chat: int) -> float | None:
         """Sends the chat's next message. Seconds to wait before the next step; None: nothing is left."""
         try:
+            if (held := self._held_for(chat)) > 0:
+                return held
             job = await self._reader.read(lambda records: _next(records, chat))
             if job is None:
                 return await self._refresh_stale(chat)
@@ -276,7 +287,20 @@ class Relay:
         await self._pace.wait(chat)
         outgoing = Outgoing(shown=self._render(card, current), edit=message_id)
         answer = await self._sender.put(chat, outgoing)
-        return answer.seconds if isinstance(answer, Later) else 0.0
+        if not isinstance(answer, Later):
+            return 0.0
+        # No row in the outbox remembers this wait, and what is queued meanwhile must not come before its end.
+        self._held[chat] = self._clock.real() + timedelta(seconds=answer.seconds)
+        self._stale.setdefault(chat, set()).add(message_id)
+        return answer.seconds
+
+    def _held_for(self, chat: int) -> float:
+        """Seconds for which a message beside the outbox was told to wait; 0 or less once they are over."""
+        until = self._held.get(chat)
+        seconds = 0.0 if until is None else (until - self._clock.real()).total_seconds()
+        if seconds <= 0:
+            self._held.pop(chat, None)
+        return seconds
 
     async def _stumble(self, chat: int) -> float:
         """A mistake of ours must not hold up the chat for ever: a few more tries, then the next message."""

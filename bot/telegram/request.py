@@ -14,7 +14,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import aiohttp
 from telegram.error import BadRequest, NetworkError, TelegramError, TimedOut
@@ -158,7 +158,7 @@ class AiohttpRequest(BaseRequest):
             answer = json.loads(payload.decode("utf-8", "replace"))
         except (ValueError, RecursionError):
             answer = None
-        if not isinstance(answer, dict) or ("result" not in answer and answer.get("ok") is not False):
+        if not isinstance(answer, dict) or not (_is_refusal(answer) or "result" in answer):
             raise NetworkError("Invalid server response")
         return answer
 
@@ -188,6 +188,24 @@ class _Timeouts:
 
 def _set(watch: asyncio.Timeout, seconds: float | None) -> None:
     watch.reschedule(None if seconds is None else asyncio.get_running_loop().time() + seconds)
+
+
+class Parameters:
+    """As much of the library's RequestData as a request without files needs. Values that are no text are
+    sent as JSON."""
+
+    contains_files: Final = False
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+
+    def url_encoded_parameters(self) -> str:
+        """The parameters as a form."""
+        told = {
+            name: value if isinstance(value, str) else json.dumps(value)
+            for name, value in self._values.items()
+        }
+        return urlencode(told)
 
 
 class _Form:
@@ -288,14 +306,38 @@ def _host(url: str) -> str:
 
 
 def _sound(status: int, answer: bytes, url: str) -> tuple[int, bytes]:
-    """The answer as python-telegram-bot can take it: a refusal never comes as a success, and a server's
-    error page does not repeat the token into the error's text."""
+    """The answer as python-telegram-bot can take it: a refusal never comes as a success, what something on
+    the way says never as Telegram's refusal, and a server's error page does not repeat the token into the
+    error's text."""
     if 200 <= status <= 299:
-        refused = b'"ok":false' in answer[:64].replace(b" ", b"")
+        refused = _begins_as_refusal(answer) or (b'"result"' not in answer and _refuses(answer))
         return (502 if refused else status), answer
+    if 400 <= status <= 499 and not _refuses(answer):
+        # A gateway's 400, 403 or 404 must not drop a message, a private chat or the bot's token.
+        status = 502
     if token := _IN_PATH.search(url):
         answer = answer.replace(token[1].encode(), MASK.encode())
     return status, answer
+
+
+def _begins_as_refusal(answer: bytes) -> bool:
+    return b'"ok":false' in answer[:64].replace(b" ", b"")
+
+
+def _refuses(answer: bytes) -> bool:
+    try:
+        return _is_refusal(json.loads(answer.decode("utf-8", "replace")))
+    except (ValueError, RecursionError):
+        return False
+
+
+def _is_refusal(answer: object) -> bool:
+    """Whether this is a refusal as Telegram puts it, with nothing in it that the library trips over."""
+    if not isinstance(answer, dict) or answer.get("ok") is not False:
+        return False
+    parameters = answer.get("parameters") or {}
+    numbers = isinstance(parameters, dict) and all(type(value) is int for value in parameters.values())
+    return numbers and isinstance(answer.get("description", ""), str)
 
 
 def _failure(error: Exception, *, host: str, clean: Callable[[str], str]) -> TelegramError:

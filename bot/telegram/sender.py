@@ -6,16 +6,17 @@ import html
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from telegram import Bot, LinkPreviewOptions, Message, ReplyParameters
+from telegram import Bot, ReplyParameters
 from telegram.constants import ParseMode
-from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter, TelegramError
+from telegram.error import BadRequest, ChatMigrated, Forbidden, NetworkError, RetryAfter, TelegramError
 
+from bot.telegram.api import Api
 from bot.telegram.outgoing import Outgoing, keyboard, markup, sent_anew
 from bot.telegram.render.message import Document, Shown
 
-NO_PREVIEW: Final = LinkPreviewOptions(is_disabled=True)
+_NO_PREVIEW: Final = {"is_disabled": True}
 _TAG: Final = re.compile(r"<[^>]*>")
 
 
@@ -56,6 +57,7 @@ class Sender:
 
     def __init__(self, bot: Bot, *, retry_s: float = 1.0) -> None:
         self._bot = bot
+        self._api = Api(bot)
         self._retry_s = retry_s
 
     async def put(self, chat: int, outgoing: Outgoing) -> Answer:
@@ -74,43 +76,47 @@ class Sender:
     ) -> Answer:
         """Sends a file."""
         try:
-            return await self._tried(
-                lambda: self._bot.send_document(
-                    chat,
-                    document.content.encode(),
-                    filename=document.name,
-                    caption=document.caption_html,
-                    parse_mode=ParseMode.HTML,
-                    message_thread_id=thread,
-                    reply_parameters=_reply(reply_to),
-                )
-            )
+            return await self._tried(lambda: self._document(chat, document, thread, reply_to))
         except BadRequest as error:
             return Gone(error.message, blocked=False)
 
-    async def _put(self, chat: int, outgoing: Outgoing) -> Message:
+    async def _document(self, chat: int, document: Document, thread: int | None, reply_to: int | None) -> int:
+        sent = await self._bot.send_document(
+            chat,
+            document.content.encode(),
+            filename=document.name,
+            caption=document.caption_html,
+            parse_mode=ParseMode.HTML,
+            message_thread_id=thread,
+            reply_parameters=None if reply_to is None else ReplyParameters(**_reply(reply_to)),
+        )
+        return sent.message_id
+
+    async def _put(self, chat: int, outgoing: Outgoing) -> int:
+        """The number of the message."""
         shown = outgoing.shown
         if outgoing.edit is None:
-            return await self._bot.send_message(
-                chat,
-                shown.html,
-                parse_mode=ParseMode.HTML,
-                link_preview_options=NO_PREVIEW,
+            sent = await self._api.call(
+                "sendMessage",
+                chat_id=chat,
+                text=shown.html,
+                parse_mode=ParseMode.HTML.value,
+                link_preview_options=_NO_PREVIEW,
                 message_thread_id=outgoing.thread,
-                reply_parameters=_reply(outgoing.reply_to),
+                reply_parameters=None if outgoing.reply_to is None else _reply(outgoing.reply_to),
                 reply_markup=markup(outgoing),
             )
-        edited = await self._bot.edit_message_text(
-            shown.html,
+            return _number(sent)
+        edited = await self._api.call(
+            "editMessageText",
             chat_id=chat,
             message_id=outgoing.edit,
-            parse_mode=ParseMode.HTML,
-            link_preview_options=NO_PREVIEW,
+            text=shown.html,
+            parse_mode=ParseMode.HTML.value,
+            link_preview_options=_NO_PREVIEW,
             reply_markup=keyboard(shown),
         )
-        if not isinstance(edited, Message):
-            raise BadRequest("message to edit not found")
-        return edited
+        return _number(edited)
 
     async def _plainly(self, chat: int, outgoing: Outgoing, error: BadRequest) -> Answer:
         """A message whose formatting Telegram refuses is sent without it: better plain than never."""
@@ -129,9 +135,9 @@ class Sender:
         except BadRequest as again:
             return _gone(again)
 
-    async def _tried(self, send: Callable[[], Awaitable[Message]]) -> Answer:
+    async def _tried(self, send: Callable[[], Awaitable[int]]) -> Answer:
         try:
-            return Delivered((await send()).message_id)
+            return Delivered(await send())
         except RetryAfter as error:
             after = error.retry_after
             return Later(float(after if isinstance(after, int | float) else after.total_seconds()))
@@ -155,7 +161,13 @@ def _cannot_edit(error: BadRequest) -> bool:
     return "to edit not found" in text or "can't be edited" in text
 
 
-def _reply(message_id: int | None) -> ReplyParameters | None:
-    if message_id is None:
-        return None
-    return ReplyParameters(message_id, allow_sending_without_reply=True)
+def _number(message: object) -> int:
+    """The number of the message that the Bot API answered with."""
+    number = message.get("message_id") if isinstance(message, dict) else None
+    if not isinstance(number, int):
+        raise NetworkError("Invalid server response")
+    return number
+
+
+def _reply(message_id: int) -> dict[str, Any]:
+    return {"message_id": message_id, "allow_sending_without_reply": True}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
 
-from telegram import CallbackQuery
+from telegram import Chat, User
 from telegram.error import TelegramError
 
 from bot.logs import get_logger
@@ -15,7 +17,7 @@ from bot.telegram.render.message import ALERT_MOST
 from bot.telegram.render.parts import one_line
 from bot.telegram.render.toasts import Toast
 from bot.telegram.tap_verbs import VERBS, NotShownYet, Tap, Tapped, told_no
-from bot.telegram.turn import AlreadyHandled, Turn, known_person, principal
+from bot.telegram.turn import AlreadyHandled, Front, Turn, known_person, principal
 from core.engine import Refused
 from core.engine.answers import refused
 from core.errors import Code, CorruptRecord, Refusal
@@ -28,27 +30,64 @@ STILL_DECIDING_AFTER_S: Final = 8.0
 """A tap is answered once its decision is committed. Storage held up so long: the person is told so."""
 
 
-async def tap(turn: Turn, query: CallbackQuery, button: CallButton) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """A tap as Telegram tells it: on which message (0: on one that is not known), with which data."""
+
+    id: str
+    data: str | None
+    message_id: int
+
+
+def read_tap(front: Front, raw: Mapping[str, Any]) -> tuple[Turn, Query]:
+    """The turn and the tap of a raw update. Raises KeyError, TypeError, ValueError or AttributeError for one
+    that names no person and no chat."""
+    told = raw["callback_query"]
+    message = told["message"]
+    user, chat = User.de_json(told["from"], None), Chat.de_json(message["chat"], None)
+    data = told.get("data")
+    turn = Turn(
+        front=front,
+        update_id=int(raw["update_id"]),
+        user=user,
+        chat=chat,
+        thread=message.get("message_thread_id") if message.get("is_topic_message") else None,
+        now=front.clock.both(),
+    )
+    query = Query(
+        id=str(told["id"]),
+        data=data if isinstance(data, str) else None,
+        message_id=int(message["message_id"]),
+    )
+    return turn, query
+
+
+async def tap(turn: Turn, query: Query, button: CallButton) -> None:
     """Decides, then answers. The cards follow by themselves, from the outbox."""
-    message_id = query.message.message_id if query.message else 0
-    deciding = asyncio.ensure_future(_decided(turn, button, message_id))
+    deciding = asyncio.ensure_future(_decided(turn, button, query.message_id))
     done, _ = await asyncio.wait({deciding}, timeout=STILL_DECIDING_AFTER_S)
     if not done:
-        await answer(query, toasts.still_deciding())
+        await answer(turn, query, toasts.still_deciding())
     try:
         tapped = await deciding
     except AlreadyHandled:
         return
-    if tapped.look_again and message_id:
-        turn.front.relay.refresh(turn.chat.id, message_id)
+    if tapped.look_again and query.message_id:
+        turn.front.relay.refresh(turn.chat.id, query.message_id)
     if done:
-        await answer(query, tapped.toast)
+        await answer(turn, query, tapped.toast)
 
 
-async def answer(query: CallbackQuery, toast: Toast) -> None:
+async def answer(turn: Turn, query: Query, toast: Toast) -> None:
     """Tells the person who tapped. Too late for an answer is no error: the card tells as well."""
+    text = one_line(toast.text, ALERT_MOST)
     try:
-        await query.answer(one_line(toast.text, ALERT_MOST), show_alert=toast.alert)
+        await turn.front.api.call(
+            "answerCallbackQuery",
+            callback_query_id=query.id,
+            text=text or None,
+            show_alert=toast.alert or None,
+        )
     except TelegramError as error:
         log.info("a tap could not be answered", error=str(error))
 

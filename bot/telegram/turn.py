@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 from telegram import Chat, Message, Update, User
 
 from bot.clock import SystemClock
+from bot.telegram.api import Api
 from core.engine import Env
 from core.ids import AccountId, ConversationId, PersonId, TenantId
 from core.model import Channel, Conversation, Identity, Person, Principal, Role, Tenant
@@ -48,6 +49,7 @@ class Front:
     env: Env
     clock: SystemClock
     relay: Wake
+    api: Api
     pages: Pages
     registered: Callable[[int, Role], Awaitable[None]]
     home: TenantId

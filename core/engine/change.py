@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -29,9 +28,7 @@ def step(
 
     Raises IllegalTransition for a step the table lacks, Refusal `not_pending` where another was faster.
     """
-    after = replace(
-        call, status=advance(call.status, to), version=call.version + 1, changed_at=now, **changes
-    )
+    after = call.but(status=advance(call.status, to), version=call.version + 1, changed_at=now, **changes)
     if not records.calls.advance(call, after):
         latest = records.calls.get(call.id) or call
         raise Refusal(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 
 from core import guards
-from core.approvals import refuse_decider, tally
+from core.approvals import consent_digest_of, refuse_decider, tally
 from core.engine.answers import Decided, Refused, refused
 from core.engine.change import end_unrun, reply_at_end, step, tell
 from core.engine.env import Env
@@ -41,7 +41,8 @@ def decide(
     try:
         guards.check(facts, guards.GUARDS[:6])
         seen = call = facts.known_call
-        earlier = _earlier(records, call, by)
+        votes = _votes(records, call)
+        earlier = next((each for each in reversed(votes) if each.person_id == by.person), None)
         if earlier is not None and earlier.vote is vote and earlier.revision == revision:
             return Decided(call=call, approval=earlier, repeated=True)
         _check_open(records, call, revision, now=now)
@@ -55,12 +56,14 @@ def decide(
             raise Refusal(Code.TENANT_MISMATCH, "This call belongs to another of your teams.")
     except Refusal as refusal:
         return refused(records, refusal, verb=f"decide.{vote}", by=by, now=now.wall, call=seen or facts.call)
-    return _count(records, call, by=by, vote=vote, comment=comment, now=now, env=env)
+    return _count(records, call, votes, by=by, vote=vote, comment=comment, now=now, env=env)
 
 
-def _earlier(records: Records, call: ToolCall, by: Principal) -> Approval | None:
-    votes = [a for a in records.approvals.of(call.id) if a.person_id == by.person]
-    return votes[-1] if votes else None
+def _votes(records: Records, call: ToolCall) -> Sequence[Approval]:
+    """The votes before this one. None are read for a call that one signature decides and none has decided."""
+    if call.status is Status.PROPOSED and call.version == 1:
+        return ()
+    return records.approvals.of(call.id)
 
 
 def _check_open(records: Records, call: ToolCall, revision: int, *, now: Now) -> None:
@@ -102,7 +105,15 @@ def _check_delivered(records: Records, call: ToolCall, by: Principal) -> None:
 
 
 def _count(
-    records: Records, call: ToolCall, *, by: Principal, vote: Vote, comment: str, now: Now, env: Env
+    records: Records,
+    call: ToolCall,
+    earlier: Sequence[Approval],
+    *,
+    by: Principal,
+    vote: Vote,
+    comment: str,
+    now: Now,
+    env: Env,
 ) -> Decided | Refused:
     person = None if by.person is None else records.people.person(by.person)
     if by.person is None or person is None:
@@ -126,7 +137,7 @@ def _count(
     if vote is Vote.DENIED:
         after = _deny(records, call, approval, by=by, now=now, env=env)
     else:
-        after = _approve(records, call, approval, by=by, now=now, env=env)
+        after = _approve(records, call, [*earlier, approval], by=by, now=now, env=env)
     return Decided(call=after, approval=approval)
 
 
@@ -154,17 +165,18 @@ def _deny(
 
 
 def _approve(
-    records: Records, call: ToolCall, approval: Approval, *, by: Principal, now: Now, env: Env
+    records: Records, call: ToolCall, votes: Sequence[Approval], *, by: Principal, now: Now, env: Env
 ) -> ToolCall:
     counted = tally(
         call,
         call.verdict,
-        records.approvals.of(call.id),
+        votes,
+        digest=consent_digest_of(call),
         role_of=lambda person: records.people.role(call.tenant_id, person),
     )
-    content = {"digest": approval.consent_digest, "votes": len(counted.approvals), "needed": counted.needed}
+    content = {"digest": call.consent_digest, "votes": len(counted.approvals), "needed": counted.needed}
     if not counted.complete:
-        after = replace(call, version=call.version + 1, changed_at=now.wall)
+        after = call.but(version=call.version + 1, changed_at=now.wall)
         records.calls.advance(call, after)
         tell(records, after, "approved", by=by, now=now.wall, content=content)
         return after

@@ -33,7 +33,7 @@ def start(
     A call whose signatures lapsed goes back to be signed again; one that today's policy denies ends as
     denied. All other refusals leave it as it is. Raises CorruptRecord.
     """
-    facts = gather(records, by=by, call_id=call_id, env=env)
+    facts = gather(records, by=by, call_id=call_id, env=env, judged=True)
     try:
         guards.check(facts)
         call = facts.known_call
@@ -69,7 +69,7 @@ def _check_in_time(call: ToolCall, *, now: Now) -> None:
 
 def again(records: Records, call: ToolCall, *, worker: str, now: Now, env: Env) -> Started:
     """Another attempt at an idempotent call whose worker died. The call stays `running`."""
-    after = replace(call, attempts=call.attempts + 1, version=call.version + 1, changed_at=now.wall)
+    after = call.but(attempts=call.attempts + 1, version=call.version + 1, changed_at=now.wall)
     if not records.calls.advance(call, after):
         raise Refusal(Code.NOT_PENDING, f"Call #{call.short_id} is being recovered by another worker.")
     records.audit.append(
@@ -94,7 +94,8 @@ def finish(
     call = records.calls.get(call_id)
     if call is None:
         raise LookupError(f"call {call_id} was running and is gone")
-    if call.status not in EXECUTING or not records.attempts.end(call_id, attempt, now=now.real):
+    ended = records.attempts.end(call_id, attempt, now=now.real) if call.status in EXECUTING else None
+    if ended is None:
         records.audit.append(
             "call.late_result",
             tenant_id=call.tenant_id,
@@ -111,7 +112,7 @@ def finish(
     )
     outcome = None
     if result.status is not Status.INTERRUPTED:
-        outcome = _outcome(records, after, result, now=now)
+        outcome = _outcome(records, after, ended, result, now=now)
         records.outcomes.add(outcome)
         if after.undo_of is not None and outcome.success:
             _show_undone(records, after, now=now)
@@ -121,7 +122,7 @@ def finish(
 
 def interrupt(records: Records, call: ToolCall, attempt: Attempt, *, why: str, now: Now, env: Env) -> None:
     """Nobody saw the end of this attempt: ends it, and asks a person."""
-    if not records.attempts.end(call.id, attempt.number, now=now.real):
+    if records.attempts.end(call.id, attempt.number, now=now.real) is None:
         return
     content = {"attempt": attempt.number, "worker": attempt.worker, "why": why}
     after = step(records, call, Status.INTERRUPTED, by=SYSTEM, now=now.wall, content=content, note=why)
@@ -188,8 +189,7 @@ def _lapse(records: Records, call: ToolCall, *, why: str, now: Now, env: Env) ->
         )
     is_undo = call.undo_of is not None
     preview = tool.preview(typed)
-    renewed = replace(
-        call,
+    renewed = call.but(
         revision=call.revision + 1,
         title=call.title if is_undo else preview.title,
         risk=risk_today(records, call, tool),
@@ -221,10 +221,11 @@ def _lapse(records: Records, call: ToolCall, *, why: str, now: Now, env: Env) ->
     conversation = records.people.conversation(after.conversation_id)
     if conversation is not None:
         route(records, after, conversation, env=env)
+        records.outbox.card(after)
 
 
-def _outcome(records: Records, call: ToolCall, result: RunResult, *, now: Now) -> Outcome:
-    attempts = records.attempts.of(call.id)
+def _outcome(records: Records, call: ToolCall, last: Attempt, result: RunResult, *, now: Now) -> Outcome:
+    first = last if last.number == 1 else records.attempts.of(call.id)[0]
     return Outcome(
         call_id=call.id,
         tenant_id=call.tenant_id,
@@ -234,11 +235,11 @@ def _outcome(records: Records, call: ToolCall, result: RunResult, *, now: Now) -
         formatted=result.text,
         error=result.error,
         error_class=result.error_class,
-        started_at=attempts[0].started_at if attempts else None,
+        started_at=first.started_at,
         completed_at=now.wall,
         duration_ms=result.duration_ms,
-        attempt_count=len(attempts),
-        worker=attempts[-1].worker if attempts else None,
+        attempt_count=last.number,
+        worker=last.worker,
         references=result.references,
     )
 
@@ -247,7 +248,7 @@ def _show_undone(records: Records, undo: ToolCall, *, now: Now) -> None:
     original = None if undo.undo_of is None else records.calls.get(undo.undo_of)
     if original is None:
         return
-    after = replace(original, version=original.version + 1, changed_at=now.wall)
+    after = original.but(version=original.version + 1, changed_at=now.wall)
     if records.calls.advance(original, after):
         records.audit.append(
             "call.undone",

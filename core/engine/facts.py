@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core import guards
-from core.approvals import Tally, tally
+from core.approvals import Tally, consent_digest_of, tally
 from core.engine.env import Env
 from core.errors import InvalidInput
 from core.ids import CallId
@@ -16,13 +16,24 @@ from core.tool import AssessContext, Tool, ToolInput
 
 
 def gather(
-    records: Records, *, by: Principal, call_id: CallId | None, env: Env, shown: bool = False
+    records: Records,
+    *,
+    by: Principal,
+    call_id: CallId | None,
+    env: Env,
+    shown: bool = False,
+    judged: bool = False,
 ) -> guards.Facts:
-    """The facts of one attempt to do something with a call."""
+    """The facts of one attempt to do something with a call. `judged`: also what today's policy and the votes
+    say of it, which the guards from the eleventh on look at."""
     call = None if call_id is None else records.calls.get(call_id)
     tenant_id = call.tenant_id if by.is_system and call else by.tenant
     tool = None if call is None else env.registry.find(call.tool)
-    today = None if call is None or tool is None else verdict_today(records, call, tool, env=env)
+    today = digest = votes = None
+    if judged and call is not None and tool is not None:
+        today = verdict_today(records, call, tool, env=env)
+        digest = consent_digest_of(call)
+        votes = _tally(records, call, today, digest)
     return guards.Facts(
         by=by,
         tenant=None if tenant_id is None else records.people.tenant(tenant_id),
@@ -33,7 +44,8 @@ def gather(
         tool=tool,
         definition_hash=None if tool is None else env.registry.definition_hash(tool.name),
         today=today,
-        tally=None if call is None or today is None else _tally(records, call, today),
+        digest=digest,
+        tally=votes,
         shown=shown,
     )
 
@@ -53,14 +65,25 @@ def verdict_today(records: Records, call: ToolCall, tool: Tool, *, env: Env) -> 
 
 def risk_today(records: Records, call: ToolCall, tool: Tool) -> Risk:
     """The risk of a recorded call today; critical where it cannot be told any more."""
+    if call.undo_of is not None:
+        return _undo_risk(records, call.undo_of, tool)
     tenant = records.people.tenant(call.tenant_id)
-    if call.undo_of is not None or tenant is None:
+    if tenant is None:
         return call.risk
     try:
         typed = validate(tool, call.arguments)
     except InvalidInput:
         return Risk.CRITICAL
     return assessed(tool, typed, currency=tenant.currency)
+
+
+def _undo_risk(records: Records, undo_of: CallId, tool: Tool) -> Risk:
+    """What the tool declares, or else the risk of what is taken back: no signature covers what the undo's own
+    row says of it."""
+    original = records.calls.get(undo_of)
+    if tool.undo is None or original is None or original.undo_of is not None:
+        return Risk.CRITICAL
+    return tool.undo.risk or risk_today(records, original, tool)
 
 
 def assessed(tool: Tool, typed: ToolInput, *, currency: str) -> Risk:
@@ -114,10 +137,11 @@ def _role_in(records: Records, by: Principal, call: ToolCall | None) -> Role | N
     return records.people.role(call.tenant_id, by.person)
 
 
-def _tally(records: Records, call: ToolCall, today: Verdict) -> Tally:
+def _tally(records: Records, call: ToolCall, today: Verdict, digest: str) -> Tally:
     return tally(
         call,
         today,
         records.approvals.of(call.id),
+        digest=digest,
         role_of=lambda person: records.people.role(call.tenant_id, person),
     )

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from core import guards
-from core.approvals import consent_digest_of
-from core.digest import Json, args_digest, canonical, sha256_hex
+from core.approvals import bound_to
+from core.digest import Json, args_digest, canonical, consent_digest, sha256_hex
 from core.engine.answers import Proposed, Refused, refused
 from core.engine.change import reply_at_end, tell, write_unrun_outcome
 from core.engine.env import Env
@@ -133,6 +133,18 @@ def _draft(
     preview = None if typed is None else tool.preview(typed)
     call_id, named = _fresh_id(records, proposal, env)
     digest = _digest(tool, arguments)
+    pin = preview.pin if preview else None
+    signed = consent_digest(
+        call_id=call_id,
+        revision=1,
+        tenant_id=tenant.id,
+        account_id=proposal.conversation.account_id,
+        requester_id=person.id,
+        conversation_id=proposal.conversation.id,
+        args_digest=digest,
+        definition_hash=env.registry.definition_hash(tool.name),
+        dry_run_pin=bound_to(proposal.undo_of, pin),
+    )
     return ToolCall(
         id=call_id,
         short_id=named,
@@ -148,9 +160,9 @@ def _draft(
         arguments=arguments,
         args_digest=digest,
         title=proposal.title or (preview.title if preview else tool.title),
-        dry_run_pin=preview.pin if preview else None,
+        dry_run_pin=pin,
         revision=1,
-        consent_digest="",
+        consent_digest=signed,
         status=Status.PROPOSED,
         risk=risk,
         verdict=Verdict(decision=PolicyDecision.DENY, rule="", reason=""),
@@ -221,7 +233,7 @@ def _with_reach(records: Records, call: ToolCall, place: Conversation, *, env: E
     alone = place.private and call.status is Status.PROPOSED and not call.verdict.self_approval
     if not alone or call.verdict.note or signers_chats(records, call, env=env):
         return call
-    return replace(call, verdict=replace(call.verdict, note=_NOBODY_REACHED))
+    return call.but(verdict=replace(call.verdict, note=_NOBODY_REACHED))
 
 
 def _record(
@@ -232,14 +244,12 @@ def _record(
     )
     status = _STATUS[verdict.decision]
     waits = timedelta(seconds=verdict.expires_after_s)
-    call = replace(
-        call,
+    call = call.but(
         status=status,
         verdict=verdict,
         expires_at=now.wall + waits if status is Status.PROPOSED else None,
         start_by=now.wall + env.limits.start_within if status is Status.PENDING else None,
     )
-    call = replace(call, consent_digest=consent_digest_of(call))
     call = _with_reach(records, call, proposal.conversation, env=env)
     records.calls.insert(call)
     route(records, call, proposal.conversation, env=env)

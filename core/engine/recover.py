@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from core import guards
+from core.approvals import consent_digest_of
 from core.engine.answers import Marked, Refused, refused
 from core.engine.change import step
 from core.engine.env import Env
@@ -18,6 +19,7 @@ from core.ids import CallId
 from core.lifecycle import EXECUTING, Status, in_words
 from core.model import Outcome, Principal, Role, Started, ToolCall
 from core.ports import Now, Records
+from core.tool import Tool
 
 BATCH = 50
 
@@ -38,13 +40,19 @@ def recover(records: Records, *, worker: str, sole: bool, now: Now, env: Env) ->
             records.attempts.end(attempt.call_id, attempt.number, now=now.real)
             continue
         tool = env.registry.find(call.tool)
-        if tool is not None and tool.idempotent and call.definition_hash == tool.definition_hash:
+        if tool is not None and _may_be_repeated(call, tool):
             records.attempts.end(call.id, attempt.number, now=now.real)
             restarted.append(again(records, call, worker=worker, now=now, env=env))
         else:
             why = f"The worker stopped while it ran (attempt {attempt.number})."
             interrupt(records, call, attempt, why=why, now=now, env=env)
     return restarted
+
+
+def _may_be_repeated(call: ToolCall, tool: Tool) -> bool:
+    """Whether another attempt is harmless, and would be at what was allowed or signed."""
+    same = call.definition_hash == tool.definition_hash
+    return tool.idempotent and same and call.consent_digest == consent_digest_of(call)
 
 
 def mark(

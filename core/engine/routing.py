@@ -18,7 +18,7 @@ _SURELY_SHOWN_BYTES = 1500
 
 
 def route(records: Records, call: ToolCall, conversation: Conversation, *, env: Env) -> None:
-    """Adds the cards of a new call, or those still missing, and queues them.
+    """Adds the cards of a new call, or those still missing. They are queued as soon as the call is told of.
 
     A call that needs no signature is one line in the requester's chat. One that does is a card there, with
     copies to those who may sign: none are sent where the requester may sign alone, so that nobody is asked
@@ -40,7 +40,6 @@ def route(records: Records, call: ToolCall, conversation: Conversation, *, env: 
         for chat in _copies(records, call, conversation, env=env):
             private = chat != env.approvers_chat
             _add(records, call, env=env, chat=chat, thread=None, reply_to=None, private=private, line=False)
-    records.outbox.card(call)
 
 
 def _copies(records: Records, call: ToolCall, conversation: Conversation, *, env: Env) -> list[int]:

@@ -108,12 +108,10 @@ def _signable(verdict: Verdict, facts: Facts) -> Verdict:
             reason=f"it needs {verdict.count} signatures, and this version collects one; "
             "an admin can set count = 1 in a rule for this tool",
         )
-    able = [
-        member
+    if any(
+        eligible(verdict, requester=facts.requester, person=member.person_id, role=member.role)
         for member in facts.members
-        if eligible(verdict, requester=facts.requester, person=member.person_id, role=member.role)
-    ]
-    if able:
+    ):
         return verdict
     return replace(
         verdict, note="Nobody here can sign this. An admin can bring one in with /invite approver."

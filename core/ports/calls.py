@@ -84,8 +84,9 @@ class Attempts(Protocol):
         """All attempts of a call by number."""
         ...
 
-    def end(self, call_id: CallId, number: int, *, now: datetime) -> bool:
-        """Ends this attempt: THE fence. False where it is not live any more; then nothing may be written."""
+    def end(self, call_id: CallId, number: int, *, now: datetime) -> Attempt | None:
+        """Ends this attempt and gives it: THE fence. None where it is not live any more; then nothing may be
+        written."""
         ...
 
     def renew(self, worker: str, call_ids: Sequence[CallId], *, lease_until: datetime) -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from core.ids import NewId
-from storage.records.audit import Audit
+from core.ids import NewId, TenantId
+from storage.records.audit import Audit, Head
 from storage.records.calls import Calls
 from storage.records.executions import Approvals, Attempts, Outcomes
 from storage.records.expenses import Expenses
@@ -15,8 +15,11 @@ from storage.records.people import People
 from storage.records.tasks import Tasks
 from storage.statements import Session
 
-Topic = tuple[str, int]
-"""What a transaction changed that somebody waits for: ("pending", 0), ("audit", 0), ("outbox", chat)."""
+Topic = tuple[str, int | str]
+"""What a transaction changed that somebody waits for: ("pending", call), ("audit", 0), ("outbox", chat)."""
+
+
+Checkpoint = tuple[dict[TenantId, Head], set[Topic]]
 
 
 class SqlRecords:
@@ -27,7 +30,17 @@ class SqlRecords:
         self.touched: set[Topic] = set()
         self._new_id = new_id
 
-    def _touch(self, topic: str, key: int = 0) -> None:
+    def checkpoint(self) -> Checkpoint:
+        """Where a unit of work begins, for `restore`."""
+        return self.audit.checkpoint(), set(self.touched)
+
+    def restore(self, before: Checkpoint) -> None:
+        """Forgets what a unit that was rolled back did and saw."""
+        heads, self.touched = before
+        self.audit.restore(heads)
+        self.people.forget()
+
+    def _touch(self, topic: str, key: int | str = 0) -> None:
         self.touched.add((topic, key))
 
     @cached_property

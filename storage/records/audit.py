@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Final
 
 from sqlalchemy import select, update
@@ -48,6 +49,8 @@ _MIRRORED: Final = Statement(
     .values(mirrored_seq=arg("new_seq"))
 )
 
+_COLUMNS: Final = tuple(column.name for column in audit_events.columns)
+_fields: Final = attrgetter(*("at_ms" if name == "at" else name for name in _COLUMNS))
 Head = tuple[int, str]
 
 
@@ -73,20 +76,20 @@ class Audit:
     ) -> None:
         """Adds an event to the tenant's chain, or to the `_system` chain."""
         tenant = tenant_id or SYSTEM_TENANT
-        seq, prev_hash = self._head(tenant)
+        last, prev_hash = self._head(tenant)
         event = chained(
             tenant_id=tenant,
-            seq=seq + 1,
+            seq=last + 1,
             prev_hash=prev_hash,
-            salt=secrets.token_hex(8),
+            salt=os.urandom(8).hex(),
             account_id=account_id,
             at_ms=to_ms(now),
             kind=kind,
             actor=actor,
             call_id=call_id,
-            content=canonical(dict(content)).decode(),
+            content=canonical(content).decode(),
         )
-        self._session.run(_APPEND, at=event.at_ms, **{name: getattr(event, name) for name in _SAME_NAME})
+        self._session.do(_APPEND, **dict(zip(_COLUMNS, _fields(event), strict=True)))
         self._heads[tenant] = (event.seq, event.hash)
         self._touch("audit")
 
@@ -102,7 +105,7 @@ class Audit:
         """Writes the heads that changed. Called once, before the commit."""
         for tenant, head in self._heads.items():
             if self._written[tenant] != head:
-                self._session.run(_SET_HEAD, tenant=tenant, new_seq=head[0], new_hash=head[1])
+                self._session.do(_SET_HEAD, tenant=tenant, new_seq=head[0], new_hash=head[1])
 
     def head(self, tenant_id: TenantId) -> Head:
         """The number and hash of the tenant's newest event; (0, GENESIS) before the first."""
@@ -134,13 +137,10 @@ class Audit:
         if known is None:
             row = self._session.one(_HEAD, tenant=tenant)
             if row is None:
-                self._session.run(_NEW_HEAD, tenant_id=tenant, seq=0, hash=GENESIS, mirrored_seq=0)
+                self._session.do(_NEW_HEAD, tenant_id=tenant, seq=0, hash=GENESIS, mirrored_seq=0)
                 row = (0, GENESIS)
             known = self._heads[tenant] = self._written[tenant] = (row[0], row[1])
         return known
-
-
-_SAME_NAME: Final = tuple(column.name for column in audit_events.columns if column.name != "at")
 
 
 def event_from_row(row: Row) -> AuditEvent:

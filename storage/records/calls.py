@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Final
 
+import orjson
 from sqlalchemy import or_, select, update
 
 from core.errors import CorruptRecord
-from core.ids import AccountId, CallId, ConversationId, PersonId, TenantId
+from core.ids import CallId, TenantId
 from core.lifecycle import Status
 from core.model import Channel, PolicyDecision, Risk, Role, StartMode, ToolCall, Verdict
 from storage.schema import quarantine
@@ -20,7 +22,7 @@ from storage.statements import Row, Session, Statement, arg, insert_into, insert
 from storage.times import from_ms, maybe_from_ms, to_ms
 
 _c = table.c
-_MUTABLE: Final = (
+_ASKED: Final = (
     "revision",
     "consent_digest",
     "definition_hash",
@@ -29,16 +31,13 @@ _MUTABLE: Final = (
     "arguments",
     "title",
     "dry_run_pin",
-    "status",
     "risk",
     "verdict",
-    "expires_at",
-    "start_by",
-    "version",
-    "attempts",
-    "changed_at",
-    "note",
 )
+"""What changes only when people are asked anew."""
+_asked: Final = attrgetter(*_ASKED)
+_MOVED: Final = ("status", "expires_at", "start_by", "version", "attempts", "changed_at", "note")
+"""What changes as a call goes on."""
 
 _NOT_SET_ASIDE: Final = _c.id.not_in(select(quarantine.c.row_id).where(quarantine.c.source == table.name))
 
@@ -48,11 +47,11 @@ _BY_KEY: Final = Statement(
     select(table).where(_c.tenant_id == arg("tenant"), _c.idempotency_key == arg("key"))
 )
 _BY_SHORT: Final = Statement(select(table).where(_c.tenant_id == arg("tenant"), _c.short_id == arg("short")))
-_ADVANCE: Final = Statement(
-    update(table)
-    .where(_c.id == arg("b_id"), _c.status == arg("b_status"), _c.version == arg("b_version"))
-    .values({name: arg(name) for name in _MUTABLE})
+_advance = update(table).where(
+    _c.id == arg("b_id"), _c.status == arg("b_status"), _c.version == arg("b_version")
 )
+_ADVANCE: Final = Statement(_advance.values({name: arg(name) for name in _MOVED}))
+_ASK_ANEW: Final = Statement(_advance.values({name: arg(name) for name in (*_ASKED, *_MOVED)}))
 _WAITING: Final = Statement(
     select(_c.id)
     .where(
@@ -87,15 +86,14 @@ _UNDO_OF: Final = Statement(
 class Calls:
     """Implements `core.ports.Calls`."""
 
-    def __init__(self, session: Session, touch: Callable[[str], None]) -> None:
+    def __init__(self, session: Session, touch: Callable[[str, str], None]) -> None:
         self._session = session
         self._touch = touch
 
     def insert(self, call: ToolCall) -> None:
         """Adds a new call."""
-        self._session.run(_INSERT, **to_row(call))
-        if call.status is Status.PENDING:
-            self._touch("pending")
+        self._session.do(_INSERT, **to_row(call))
+        self._offer(call)
 
     def get(self, call_id: CallId) -> ToolCall | None:
         """The call of this id. Raises CorruptRecord."""
@@ -111,17 +109,34 @@ class Calls:
 
     def advance(self, before: ToolCall, after: ToolCall) -> bool:
         """Writes `after` if the row still has `before`'s status and version."""
-        row = to_row(after)
+        anew = _asked(before) != _asked(after)
+        moved = {
+            "status": after.status.value,
+            "expires_at": to_ms(after.expires_at),
+            "start_by": to_ms(after.start_by),
+            "version": after.version,
+            "attempts": after.attempts,
+            "changed_at": to_ms(after.changed_at),
+            "note": after.note,
+        }
+        if anew:
+            row = to_row(after)
+            moved.update((name, row[name]) for name in _ASKED)
         changed = self._session.run(
-            _ADVANCE,
+            _ASK_ANEW if anew else _ADVANCE,
             b_id=before.id,
             b_status=before.status.value,
             b_version=before.version,
-            **{name: row[name] for name in _MUTABLE},
+            **moved,
         )
-        if changed and after.status is Status.PENDING:
-            self._touch("pending")
+        if changed:
+            self._offer(after)
         return changed == 1
+
+    def _offer(self, call: ToolCall) -> None:
+        """Tells the workers of a call that is for them to start."""
+        if call.status is Status.PENDING and call.start_mode is StartMode.AUTO:
+            self._touch("pending", call.id)
 
     def waiting(self, status: Status, *, limit: int) -> Sequence[CallId]:
         """Calls started by workers that are in `status`, oldest first."""
@@ -152,10 +167,10 @@ def to_row(call: ToolCall) -> dict[str, Any]:
     row: dict[str, Any] = {name: getattr(call, name) for name in ToolCall.__slots__}
     row.update(
         channel=call.channel.value,
-        arguments=json.dumps(call.arguments, ensure_ascii=False, separators=(",", ":")),
+        arguments=orjson.dumps(call.arguments).decode(),
         status=call.status.value,
         risk=call.risk.value,
-        verdict=json.dumps(asdict(call.verdict), ensure_ascii=False, separators=(",", ":")),
+        verdict=_verdict_text(call.verdict),
         start_mode=call.start_mode.value,
         created_at=to_ms(call.created_at),
         expires_at=to_ms(call.expires_at),
@@ -165,45 +180,76 @@ def to_row(call: ToolCall) -> dict[str, Any]:
     return row
 
 
-_NAMES: Final = tuple(column.name for column in table.columns)
-
-
 def from_row(row: Row) -> ToolCall:
     """The call of a whole stored row. Raises CorruptRecord naming the column that cannot be read."""
-    values = dict(zip(_NAMES, row, strict=True))
+    # Column by column in their order: every step of a call reads it, and a dict in between costs as much.
+    (
+        call_id,
+        named,
+        tenant,
+        account,
+        conversation,
+        requester,
+        requester_name,
+        channel,
+        tool,
+        tool_version,
+        definition_hash,
+        arguments,
+        digest,
+        title,
+        pin,
+        revision,
+        consent,
+        status,
+        risk,
+        verdict,
+        key,
+        start_mode,
+        created_at,
+        expires_at,
+        start_by,
+        version,
+        attempts,
+        changed_at,
+        note,
+        retry_of,
+        undo_of,
+        source_message,
+    ) = row
     return ToolCall(
-        id=CallId(values["id"]),
-        short_id=values["short_id"],
-        tenant_id=TenantId(values["tenant_id"]),
-        account_id=AccountId(values["account_id"]),
-        conversation_id=ConversationId(values["conversation_id"]),
-        requester_id=PersonId(values["requester_id"]),
-        requester_name=values["requester_name"],
-        channel=Channel(values["channel"]),
-        tool=values["tool"],
-        tool_version=values["tool_version"],
-        definition_hash=values["definition_hash"],
-        arguments=_object(values, "arguments"),
-        args_digest=values["args_digest"],
-        title=values["title"],
-        dry_run_pin=values["dry_run_pin"],
-        revision=values["revision"],
-        consent_digest=values["consent_digest"],
-        status=Status(values["status"]),
-        risk=Risk(values["risk"]),
-        verdict=_verdict(values),
-        idempotency_key=values["idempotency_key"],
-        start_mode=StartMode(values["start_mode"]),
-        created_at=from_ms(values["created_at"]),
-        expires_at=maybe_from_ms(values["expires_at"]),
-        start_by=maybe_from_ms(values["start_by"]),
-        version=values["version"],
-        attempts=values["attempts"],
-        changed_at=from_ms(values["changed_at"]),
-        note=values["note"],
-        retry_of=values["retry_of"],
-        undo_of=values["undo_of"],
-        source_message=values["source_message"],
+        id=call_id,
+        short_id=named,
+        tenant_id=tenant,
+        account_id=account,
+        conversation_id=conversation,
+        requester_id=requester,
+        requester_name=requester_name,
+        channel=Channel(channel),
+        tool=tool,
+        tool_version=tool_version,
+        definition_hash=definition_hash,
+        arguments=_object(arguments, call_id, "arguments"),
+        args_digest=digest,
+        title=title,
+        dry_run_pin=pin,
+        revision=revision,
+        consent_digest=consent,
+        status=Status(status),
+        risk=Risk(risk),
+        verdict=_verdict(verdict, call_id),
+        idempotency_key=key,
+        start_mode=StartMode(start_mode),
+        created_at=from_ms(created_at),
+        expires_at=maybe_from_ms(expires_at),
+        start_by=maybe_from_ms(start_by),
+        version=version,
+        attempts=attempts,
+        changed_at=from_ms(changed_at),
+        note=note,
+        retry_of=retry_of,
+        undo_of=undo_of,
+        source_message=source_message,
     )
 
 
@@ -211,26 +257,37 @@ def _read(row: Row | None) -> ToolCall | None:
     return None if row is None else from_row(row)
 
 
-def _object(values: dict[str, Any], column: str) -> dict[str, Any]:
+def _object(text: str, row_id: str, column: str) -> dict[str, Any]:
     try:
-        read = json.loads(values[column])
+        read = orjson.loads(text)
     except (TypeError, ValueError, RecursionError):
         read = None
     if not isinstance(read, dict):
-        raise CorruptRecord(table.name, values["id"], column)
+        raise CorruptRecord(table.name, row_id, column)
     return read
 
 
-def _verdict(values: dict[str, Any]) -> Verdict:
-    stored = _object(values, "verdict")
+@lru_cache(maxsize=1024)
+def _verdict_text(verdict: Verdict) -> str:
+    return orjson.dumps(asdict(verdict)).decode()
+
+
+def _verdict(text: str, row_id: str) -> Verdict:
+    """Few verdicts are different, so each text is read once. Raises CorruptRecord."""
     try:
-        return Verdict(
-            **{
-                **stored,
-                "decision": PolicyDecision(stored["decision"]),
-                "approvers": Role(stored["approvers"]),
-                "named": tuple(stored["named"]),
-            }
-        )
-    except (KeyError, TypeError, ValueError):
-        raise CorruptRecord(table.name, values["id"], "verdict") from None
+        return _read_verdict(text)
+    except (KeyError, TypeError, ValueError, RecursionError):
+        raise CorruptRecord(table.name, row_id, "verdict") from None
+
+
+@lru_cache(maxsize=1024)
+def _read_verdict(text: str) -> Verdict:
+    stored = orjson.loads(text)
+    return Verdict(
+        **{
+            **stored,
+            "decision": PolicyDecision(stored["decision"]),
+            "approvers": Role(stored["approvers"]),
+            "named": tuple(stored["named"]),
+        }
+    )

@@ -31,6 +31,7 @@ _END_ATTEMPT: Final = Statement(
     update(attempts)
     .where(attempts.c.call_id == arg("call"), attempts.c.number == arg("held"), attempts.c.ended_at.is_(None))
     .values(ended_at=arg("now_"))
+    .returning(*attempts.columns)
 )
 _RENEW: Final = Statement(
     update(attempts)
@@ -89,21 +90,26 @@ class Attempts:
 
     def add(self, attempt: Attempt) -> None:
         """Adds a live attempt."""
-        row: dict[str, Any] = {name: getattr(attempt, name) for name in Attempt.__slots__}
-        row.update(
+        self._session.do(
+            _ADD_ATTEMPT,
+            call_id=attempt.call_id,
+            tenant_id=attempt.tenant_id,
+            account_id=attempt.account_id,
+            number=attempt.number,
+            worker=attempt.worker,
             started_at=to_ms(attempt.started_at),
             lease_until=to_ms(attempt.lease_until),
             ended_at=to_ms(attempt.ended_at),
         )
-        self._session.run(_ADD_ATTEMPT, **row)
 
     def of(self, call_id: CallId) -> Sequence[Attempt]:
         """All attempts of a call by number."""
         return [_attempt(row) for row in self._session.all(_ATTEMPTS, call=call_id)]
 
-    def end(self, call_id: CallId, number: int, *, now: datetime) -> bool:
-        """Ends this attempt; False where it is not live any more."""
-        return self._session.run(_END_ATTEMPT, call=call_id, held=number, now_=to_ms(now)) == 1
+    def end(self, call_id: CallId, number: int, *, now: datetime) -> Attempt | None:
+        """Ends this attempt and gives it; None where it is not live any more."""
+        rows = self._session.all(_END_ATTEMPT, call=call_id, held=number, now_=to_ms(now))
+        return _attempt(rows[0]) if rows else None
 
     def renew(self, worker: str, call_ids: Sequence[CallId], *, lease_until: datetime) -> int:
         """Extends the leases of a worker's live attempts at these calls; how many."""
@@ -127,7 +133,7 @@ class Outcomes:
 
     def add(self, outcome: Outcome) -> None:
         """Adds the one outcome of a call."""
-        self._session.run(
+        self._session.do(
             _ADD_OUTCOME,
             call_id=outcome.call_id,
             tenant_id=outcome.tenant_id,
@@ -159,13 +165,16 @@ def _approval(row: Row) -> Approval:
 
 
 def _attempt(row: Row) -> Attempt:
-    values = dict(zip(Attempt.__slots__, row, strict=True))
-    values.update(
-        started_at=from_ms(values["started_at"]),
-        lease_until=from_ms(values["lease_until"]),
-        ended_at=maybe_from_ms(values["ended_at"]),
+    return Attempt(
+        call_id=row[0],
+        tenant_id=row[1],
+        account_id=row[2],
+        number=row[3],
+        worker=row[4],
+        started_at=from_ms(row[5]),
+        lease_until=from_ms(row[6]),
+        ended_at=maybe_from_ms(row[7]),
     )
-    return Attempt(**values)
 
 
 _OUTCOME_COLUMNS: Final = tuple(column.name for column in outcomes.columns)

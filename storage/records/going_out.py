@@ -102,7 +102,7 @@ class Outbox:
             card = _card(row)
             if card.line and call.status not in _LINE_SHOWS:
                 continue
-            self._session.run(
+            self._session.do(
                 _OUT_CARD,
                 id=self._new_id(),
                 tenant_id=call.tenant_id,
@@ -131,7 +131,7 @@ class Outbox:
         now: datetime,
     ) -> None:
         """Queues one message to a chat."""
-        self._session.run(
+        self._session.do(
             _OUT,
             id=self._new_id(),
             tenant_id=tenant_id,
@@ -171,7 +171,7 @@ class Outbox:
 
     def postpone(self, row: OutboxRow, *, until: datetime) -> None:
         """Not to be tried before `until`."""
-        self._session.run(_POSTPONE, row_id=row.id, until=to_ms(until))
+        self._session.do(_POSTPONE, row_id=row.id, until=to_ms(until))
 
 
 class Cards:
@@ -198,7 +198,7 @@ class Cards:
 
     def shown(self, card: Card) -> None:
         """Notes what the chat shows now; an older version never replaces a newer one."""
-        self._session.run(
+        self._session.do(
             _SHOWN,
             id_=card.id,
             number=card.message_id,
@@ -212,11 +212,11 @@ class Cards:
 
     def send_anew(self, card: Card) -> None:
         """Forgets the message that a card was."""
-        self._session.run(_SEND_ANEW, id_=card.id)
+        self._session.do(_SEND_ANEW, id_=card.id)
 
     def delivered(self, call_id: CallId, person_id: PersonId, consent_digest: str, *, now: datetime) -> None:
         """Notes that this person was sent everything that this digest covers."""
-        self._session.run(
+        self._session.do(
             _DELIVER,
             call_id=call_id,
             person_id=person_id,

@@ -53,7 +53,7 @@ class Inbox:
     def store(self, bot_id: int, updates: Sequence[tuple[int, str]], *, now: datetime) -> None:
         """Keeps (update id, raw JSON) pairs; those kept already are left alone."""
         for update_id, payload in updates:
-            self._session.run(
+            self._session.do(
                 _STORE,
                 bot_id=bot_id,
                 update_id=update_id,
@@ -101,7 +101,7 @@ class Dialogues:
 
     def put(self, dialogue: Dialogue) -> None:
         """Asks; replaces an open question."""
-        self._session.run(
+        self._session.do(
             _PUT,
             chat=dialogue.chat,
             person_id=dialogue.person_id,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -61,7 +61,6 @@ _PRIVATE_CHAT: Final = Statement(
     .values(private_chat=arg("new_chat"))
 )
 _m = memberships.c
-_ROLE: Final = Statement(select(_m.role).where(_m.tenant_id == arg("tenant"), _m.person_id == arg("person")))
 _MEMBERS: Final = Statement(
     select(_m.tenant_id, _m.person_id, _m.role, people.c.name)
     .join(people, people.c.id == _m.person_id)
@@ -132,26 +131,42 @@ _MIGRATE_OUTBOX: Final = Statement(update(outbox).where(outbox.c.chat == arg("ol
 
 
 class People:
-    """Implements `core.ports.People`."""
+    """Implements `core.ports.People`. What was read is kept until the transaction ends or something of it is
+    written: the units of one commit ask for the same few people, and nobody else can write meanwhile."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._tenants: dict[TenantId, Tenant | None] = {}
+        self._people: dict[PersonId, Person | None] = {}
+        self._identities: dict[PersonId, Sequence[Identity]] = {}
+        self._members: dict[TenantId, Sequence[Membership]] = {}
+        self._roles: dict[TenantId, Mapping[PersonId, Role]] = {}
+        self._conversations: dict[ConversationId, Conversation | None] = {}
+
+    def forget(self) -> None:
+        """Something changed, or was taken back: what is asked next is read anew."""
+        self._tenants.clear()
+        self._people.clear()
+        self._identities.clear()
+        self._members.clear()
+        self._roles.clear()
+        self._conversations.clear()
+
+    def _write(self, statement: Statement, **values: Any) -> int:
+        self.forget()
+        return self._session.run(statement, **values)
 
     def tenant(self, tenant_id: TenantId) -> Tenant | None:
         """The tenant of this id."""
-        row = self._session.one(_TENANT, id_=tenant_id)
-        if row is None:
-            return None
-        values = dict(zip(Tenant.__slots__, row, strict=True))
-        return Tenant(**{**values, "active": bool(values["active"])})
+        if tenant_id not in self._tenants:
+            self._tenants[tenant_id] = _tenant(self._session.one(_TENANT, id_=tenant_id))
+        return self._tenants[tenant_id]
 
     def person(self, person_id: PersonId) -> Person | None:
         """The person of this id."""
-        row = self._session.one(_PERSON, id_=person_id)
-        if row is None:
-            return None
-        values = dict(zip(Person.__slots__, row, strict=True))
-        return Person(**{**values, "end_replies": bool(values["end_replies"])})
+        if person_id not in self._people:
+            self._people[person_id] = _person(self._session.one(_PERSON, id_=person_id))
+        return self._people[person_id]
 
     def identity(self, channel: Channel, subject: str) -> Identity | None:
         """Who comes in this way."""
@@ -160,19 +175,25 @@ class People:
 
     def identities(self, person_id: PersonId) -> Sequence[Identity]:
         """All ways in of a person."""
-        return [_identity(row) for row in self._session.all(_IDENTITIES, person=person_id)]
+        if person_id not in self._identities:
+            rows = self._session.all(_IDENTITIES, person=person_id)
+            self._identities[person_id] = [_identity(row) for row in rows]
+        return self._identities[person_id]
 
     def role(self, tenant_id: TenantId, person_id: PersonId) -> Role | None:
         """The person's role in the tenant today."""
-        row = self._session.one(_ROLE, tenant=tenant_id, person=person_id)
-        return None if row is None else Role(row[0])
+        if tenant_id not in self._roles:
+            self._roles[tenant_id] = {each.person_id: each.role for each in self.members(tenant_id)}
+        return self._roles[tenant_id].get(person_id)
 
     def members(self, tenant_id: TenantId) -> Sequence[Membership]:
         """All members: admins first, then approvers, then members, by name."""
-        return [
-            Membership(tenant_id=row[0], person_id=row[1], role=Role(row[2]), name=row[3])
-            for row in self._session.all(_MEMBERS, tenant=tenant_id)
-        ]
+        if tenant_id not in self._members:
+            self._members[tenant_id] = [
+                Membership(tenant_id=row[0], person_id=row[1], role=Role(row[2]), name=row[3])
+                for row in self._session.all(_MEMBERS, tenant=tenant_id)
+            ]
+        return self._members[tenant_id]
 
     def tenants_of(self, person_id: PersonId) -> Sequence[TenantId]:
         """The tenants that a person is a member of, longest first."""
@@ -180,7 +201,10 @@ class People:
 
     def conversation(self, conversation_id: ConversationId) -> Conversation | None:
         """The conversation of this id."""
-        return _conversation(self._session.one(_CONVERSATION, id_=conversation_id))
+        if conversation_id not in self._conversations:
+            row = self._session.one(_CONVERSATION, id_=conversation_id)
+            self._conversations[conversation_id] = _conversation(row)
+        return self._conversations[conversation_id]
 
     def conversation_at(
         self, tenant_id: TenantId, channel: Channel, chat: str, thread: int | None
@@ -194,15 +218,15 @@ class People:
 
     def add_tenant(self, tenant: Tenant, *, now: datetime) -> None:
         """Adds a tenant; an existing one stays as it is."""
-        self._session.run(_ADD_TENANT, created_at=to_ms(now), **_values(tenant))
+        self._write(_ADD_TENANT, created_at=to_ms(now), **_values(tenant))
 
     def add_person(self, person: Person, *, now: datetime) -> None:
         """Adds a person."""
-        self._session.run(_ADD_PERSON, created_at=to_ms(now), **_values(person))
+        self._write(_ADD_PERSON, created_at=to_ms(now), **_values(person))
 
     def save_settings(self, person: Person) -> None:
         """Writes a person's name and settings."""
-        self._session.run(
+        self._write(
             _SETTINGS,
             id_=person.id,
             new_name=person.name,
@@ -214,24 +238,24 @@ class People:
     def add_identity(self, identity: Identity, *, username: str = "") -> None:
         """Adds a way in; an existing one is left alone."""
         values = _values(identity) | {"channel": identity.channel.value, "username": username}
-        self._session.run(_ADD_IDENTITY, **values)
+        self._write(_ADD_IDENTITY, **values)
 
     def set_private_chat(self, channel: Channel, subject: str, chat: int | None) -> None:
         """Where the bot may write to this identity from now on."""
-        self._session.run(_PRIVATE_CHAT, channel_=channel.value, subject_=subject, new_chat=chat)
+        self._write(_PRIVATE_CHAT, channel_=channel.value, subject_=subject, new_chat=chat)
 
     def set_role(self, tenant_id: TenantId, person_id: PersonId, role: Role | None, *, now: datetime) -> None:
         """Makes the person a member with this role, changes it, or (None) removes the membership."""
         if role is None:
-            self._session.run(_REMOVE, tenant=tenant_id, person=person_id)
+            self._write(_REMOVE, tenant=tenant_id, person=person_id)
             return
-        self._session.run(
+        self._write(
             _SET_ROLE, tenant_id=tenant_id, person_id=person_id, role=role.value, created_at=to_ms(now)
         )
 
     def add_conversation(self, conversation: Conversation, *, account_name: str, now: datetime) -> None:
         """Adds a conversation, and its account where that is new."""
-        self._session.run(
+        self._session.do(
             _ADD_ACCOUNT,
             id=conversation.account_id,
             tenant_id=conversation.tenant_id,
@@ -243,7 +267,7 @@ class People:
             "thread": conversation.thread or 0,
             "created_at": to_ms(now),
         }
-        self._session.run(_ADD_CONVERSATION, **values)
+        self._write(_ADD_CONVERSATION, **values)
 
     def add_message(
         self,
@@ -256,7 +280,7 @@ class People:
         now: datetime,
     ) -> None:
         """Keeps what was said; the same message again is left alone."""
-        self._session.run(
+        self._session.do(
             _ADD_MESSAGE,
             id=message_id,
             tenant_id=conversation.tenant_id,
@@ -284,7 +308,7 @@ class People:
         expires_at: datetime,
     ) -> None:
         """Keeps an invite by the hash of its code."""
-        self._session.run(
+        self._session.do(
             _ADD_INVITE,
             code_hash=code_hash,
             tenant_id=tenant_id,
@@ -305,14 +329,28 @@ class People:
 
     def migrate_chat(self, channel: Channel, old: str, new: str) -> None:
         """Follows a chat that got a new id. Its messages stay behind: cards are sent anew there."""
-        self._session.run(_MIGRATE, channel_=channel.value, old=old, new=new)
+        self._write(_MIGRATE, channel_=channel.value, old=old, new=new)
         if channel is Channel.TELEGRAM:
-            self._session.run(_MIGRATE_CARDS, old=int(old), new=int(new))
-            self._session.run(_MIGRATE_OUTBOX, old=int(old), new=int(new))
+            self._write(_MIGRATE_CARDS, old=int(old), new=int(new))
+            self._write(_MIGRATE_OUTBOX, old=int(old), new=int(new))
 
 
 def _values(record: Any) -> dict[str, Any]:
     return {name: getattr(record, name) for name in type(record).__slots__}
+
+
+def _tenant(row: Row | None) -> Tenant | None:
+    if row is None:
+        return None
+    return Tenant(id=TenantId(row[0]), name=row[1], active=bool(row[2]), currency=row[3], timezone=row[4])
+
+
+def _person(row: Row | None) -> Person | None:
+    if row is None:
+        return None
+    return Person(
+        id=PersonId(row[0]), name=row[1], timezone=row[2], currency=row[3], end_replies=bool(row[4])
+    )
 
 
 def _identity(row: Row) -> Identity:

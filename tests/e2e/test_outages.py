@@ -1,8 +1,7 @@
-"""What Telegram refuses, moves, deletes or does not answer: T27 and T29."""
+"""What Telegram refuses, and how ends are told. Most of T27 and T29 is in test_t27_* and test_t29_*."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,49 +16,7 @@ from tests.e2e.lives import (
 )
 from tests.e2e.phone import Seen, labels
 
-
-async def test_t29_a_group_that_becomes_a_supergroup_keeps_its_cards(world: World) -> None:
-    sandbox, phones, folder = world
-    async with living(world) as product:
-        for at in range(10):
-            await phones.say("member", f"/stamp paper-{at}", chat="group")
-        await phones.see("group", lambda m: "Approve" in " ".join(labels(m)), times=10)
-        await settled(product)
-        await phones.post("members", chat="group", action="migrate")
-        new = sandbox.world.group.id
-        await phones.see(new, lambda m: "Approve" in " ".join(labels(m)), times=10)
-        await settled(product)
-        cards = [m for m in await phones.messages(new) if "Approve" in " ".join(labels(m))]
-        assert len(cards) == 10
-        for card in cards:
-            answer = await phones.tap("approver", card, "Approve", chat=new)
-            assert answer["answered"]
-            assert not answer["alert"], answer
-        await phones.see(new, lambda m: "Done" in m["text"], times=10)
-        await phones.say("member", "/task still here", chat=new)
-        await phones.see(new, "still here")
-    assert sorted(effects(folder / "one.ledger").values()) == [1] * 10
-
-
 # --- T29: chats that fail ----------------------------------------------------------------------------------
-
-
-async def test_t29_whoever_blocked_the_bot_holds_up_nobody(world: World) -> None:
-    _, phones, folder = world
-    async with living(world) as product:
-        await phones.post("people", key="approver", action="block")
-        await settled(product)
-        await phones.say("member", "/stamp paper-0")
-        copy = await phones.see("admin", lambda m: "paper-0" in m["text"] and bool(m["buttons"]))
-        await phones.tap("admin", copy, "Approve")
-        await phones.see("member", "Stamped paper-0")
-        await settled(product)
-        assert not await product.db.reader.read(lambda r: r.outbox.chats())
-        await phones.post("people", key="approver", action="unblock")
-        await settled(product)
-        await phones.say("member", "/stamp paper-1")
-        await phones.see("approver", lambda m: "paper-1" in m["text"] and bool(m["buttons"]))
-    assert len(effects(folder / "one.ledger")) == 1
 
 
 async def test_t29_blocked_before_it_was_told_so(world: World) -> None:
@@ -103,60 +60,6 @@ async def test_t29_a_card_that_is_gone_is_sent_anew(world: World, problem: str) 
         await settled(product)
         assert len([m for m in await phones.messages("member") if "Done" in m["text"]]) == 1
     assert set(effects(folder / "one.ledger").values()) == {1}
-
-
-async def test_t29_not_modified_and_a_query_that_is_too_old_are_no_failures(world: World) -> None:
-    _, phones, folder = world
-    async with living(world) as product:
-        await phones.say("member", "/stamp paper-0")
-        copy = await phones.see("approver", lambda m: "paper-0" in m["text"] and bool(m["buttons"]))
-        await settled(product)
-        same = "Bad Request: message is not modified: specified new message content is exactly the same"
-        await phones.post("faults", method="editMessageText", chat="approver", status=400, description=same)
-        old = "Bad Request: query is too old and response timeout expired or query ID is invalid"
-        await phones.post("faults", method="answerCallbackQuery", status=400, description=old)
-        tap = asyncio.ensure_future(phones.tap("approver", copy, "Approve"))
-        await phones.see("member", "Stamped paper-0")
-        await settled(product)
-        assert not await product.db.reader.read(lambda r: r.outbox.chats())
-        tap.cancel()
-    assert set(effects(folder / "one.ledger").values()) == {1}
-
-
-async def test_t27_a_429_is_kept_for_its_chat_while_others_go_on(world: World) -> None:
-    _, phones, _ = world
-    async with living(world):
-        loop = asyncio.get_running_loop()
-        await phones.post("faults", method="sendMessage", chat="member", status=429, retry_after=2)
-        begun = loop.time()
-        await phones.say("member", "create task: waits")
-        waiting = asyncio.ensure_future(phones.see("member", "waits"))
-        for at in range(3):
-            await phones.say("admin", f"create task: goes on {at}")
-            await phones.see("admin", f"goes on {at}")
-        assert loop.time() - begun < 2
-        assert not waiting.done()
-        await waiting
-        assert loop.time() - begun >= 2
-
-
-@pytest.mark.parametrize(
-    "fault",
-    [{"status": 502}, {"status": 429, "retry_after": 1}, {"drop": True}, {"status": 500, "times": 2}],
-    ids=str,
-)
-async def test_t27_what_failed_is_sent_again(world: World, fault: dict[str, Any]) -> None:
-    _, phones, _ = world
-    async with living(world) as product:
-        await phones.post("faults", method="sendMessage", chat="member", **fault)
-        # Answers are queued in the order of what was asked; calls end in any order, since they run at once.
-        await phones.say("member", "/whoami")
-        await phones.say("member", "/tools")
-        second = await phones.see("member", "What I can do")
-        first = await phones.see("member", "your id")
-        assert first["message_id"] < second["message_id"], "in order"
-        await settled(product)
-        assert not await product.db.reader.read(lambda r: r.outbox.chats())
 
 
 async def test_an_unexpected_failure_does_not_end_a_chat(

@@ -5,7 +5,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.sandbox.conftest import GROUP, MEMBER, Driver, eventually
+from tests.sandbox.conftest import GROUP, MEMBER, TOKEN, Driver, eventually
 
 
 async def test_the_next_calls_fail_as_ordered(chat: Driver) -> None:
@@ -59,6 +59,70 @@ async def test_a_lost_request_and_a_lost_answer(chat: Driver) -> None:
     assert (await chat.messages())[-1]["text"] == "sent"
 
 
+@pytest.mark.parametrize("drop", [True, "reset", "after", "midway", "never"])
+async def test_a_call_whose_connection_ends(chat: Driver, drop: bool | str) -> None:
+    """Whatever comes back of it, it is known whether the call was done."""
+    await chat.post("faults", method="sendMessage", drop=drop)
+    hurry = aiohttp.ClientTimeout(sock_read=0.3)
+    url = f"{chat.sandbox.url}/bot{TOKEN}/sendMessage"
+
+    async def send() -> bytes:
+        async with chat.session.post(url, json={"chat_id": MEMBER, "text": "x"}, timeout=hurry) as answer:
+            return await answer.read()
+
+    with pytest.raises(ENDS[drop]) as caught:
+        await send()
+    assert type(caught.value) is ENDS[drop]
+    sent = [one["text"] for one in await chat.messages()][1:]
+    assert sent == ([] if drop in (True, "reset") else ["x"])
+    await chat.ok("getMe")
+
+
+ENDS: dict[bool | str, type[Exception]] = {
+    True: aiohttp.ServerDisconnectedError,
+    "reset": aiohttp.ClientOSError,
+    "after": aiohttp.ServerDisconnectedError,
+    "midway": aiohttp.ClientPayloadError,
+    "never": aiohttp.SocketTimeoutError,
+}
+
+
+async def test_an_answer_that_comes_late_is_of_a_call_that_was_done_at_once(chat: Driver) -> None:
+    await chat.post("faults", method="sendMessage", late=600)
+    answer = asyncio.ensure_future(chat.ok("sendMessage", chat_id=MEMBER, text="x"))
+
+    async def sent() -> bool:
+        return len(await chat.messages()) == 2
+
+    await eventually(sent)
+    assert not answer.done()
+    await chat.sandbox.stop()
+    assert (await answer)["text"] == "x"
+
+
+@pytest.mark.parametrize(
+    ("order", "status", "kind", "done"),
+    [
+        ({"body": "<html>", "content_type": "text/html"}, 200, "text/html", True),
+        ({"body": "<html>", "content_type": "text/html", "undone": True}, 200, "text/html", False),
+        ({"body": '{"ok":tr'}, 200, "application/json", True),
+        ({"body": ""}, 200, "application/json", True),
+        ({"body": "<h1>Bad Gateway</h1>", "status": 502}, 502, "application/json", False),
+        ({"content_type": "text/plain"}, 200, "text/plain", True),
+    ],
+)
+async def test_what_is_answered_instead(
+    chat: Driver, order: dict[str, Any], status: int, kind: str, done: bool
+) -> None:
+    await chat.post("faults", method="sendMessage", **order)
+    url = f"{chat.sandbox.url}/bot{TOKEN}/sendMessage"
+    async with chat.session.post(url, json={"chat_id": MEMBER, "text": "x"}) as answer:
+        text = await answer.text()
+        assert (answer.status, answer.content_type) == (status, kind)
+    assert text == order["body"] if "body" in order else '"ok": true' in text
+    assert len(await chat.messages()) == (2 if done else 1)
+
+
 async def test_any_method_means_polling_too(chat: Driver) -> None:
     await chat.post("faults", status=500)
     assert await chat.refused("getUpdates") == "Internal Server Error"
@@ -79,6 +143,14 @@ async def test_any_method_means_polling_too(chat: Driver) -> None:
         {"delay": -1},
         {"delay": 1e400},
         {"drop": "before"},
+        {"drop": 1},
+        {"drop": ["after"]},
+        {"late": -1},
+        {"body": 5},
+        {"body": "x", "undone": "yes"},
+        {"status": 500, "undone": True},
+        {"content_type": "html"},
+        {"content_type": "text/html\r\nX: y"},
         {"status": 500, "method": 5},
         {"status": 500, "chat": "nobody"},
         {"retry_after": 0},

@@ -69,17 +69,19 @@ def test_the_recorded_args_digest_is_not_believed() -> None:
 
 
 def count(*votes: Any, verdict: Any = ASKS, role_of: Any = approver) -> int:
-    return len(tally(call(), verdict, votes, role_of=role_of).approvals)
+    return len(tally(call(), verdict, votes, digest=consent_digest_of(call()), role_of=role_of).approvals)
 
 
 def test_a_signature_counts() -> None:
-    counted = tally(call(), ASKS, [approval(call())], role_of=approver)
+    counted = tally(
+        call(), ASKS, [approval(call())], digest=consent_digest_of(call()), role_of=approver
+    )
     assert counted.complete
     assert counted.needed == 1
 
 
 def test_without_votes_nothing_is_complete() -> None:
-    assert not tally(call(), ASKS, [], role_of=approver).complete
+    assert not tally(call(), ASKS, [], digest="", role_of=approver).complete
 
 
 @pytest.mark.parametrize(
@@ -103,7 +105,9 @@ def test_one_person_counts_once() -> None:
 def test_a_call_changed_since_has_no_votes_that_count() -> None:
     signed = call()
     changed = replace(signed, arguments={"text": "gold"})
-    assert tally(changed, ASKS, [approval(signed)], role_of=approver).approvals == ()
+    assert tally(
+        changed, ASKS, [approval(signed)], digest=consent_digest_of(changed), role_of=approver
+    ).approvals == ()
 
 
 # --------------------------------------------------------------------------- who may decide

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.approvals import Tally
+from core.approvals import Tally, consent_digest_of
 from core.errors import Code, Refusal
 from core.guards import ENTRY, GUARDS, Facts, check, not_found, visible
 from core.ids import AccountId, PersonId, TenantId
@@ -49,7 +49,9 @@ def facts(**changes: Any) -> Facts:
         "today": ASKS,
         "tally": signed,
     }
-    return Facts(**(fields | changes))
+    fields |= changes
+    called = fields["call"]
+    return Facts(**{"digest": None if called is None else consent_digest_of(called), **fields})
 
 
 def refusal(**changes: Any) -> Refusal:
