@@ -129,7 +129,7 @@ class Countersign:
         """Starts everything. What an earlier process left is recovered, and time that ran out meanwhile is
         told, before the first tap counts."""
         await self.db.writer.run("tenant", self._ensure_tenant)
-        self.db.writer.listen("pending", self.executor.wake)
+        self.db.writer.listen("pending", self.executor.offer)
         self.db.writer.listen("outbox", self.telegram.relay.wake)
         self.db.writer.listen("audit", self.mirror.wake)
         await self.executor.recover(sole=True)

@@ -25,8 +25,9 @@ class Tally:
         return len(self.approvals) >= self.needed
 
 
-def consent_digest_of(call: ToolCall) -> str:
-    """The consent digest of the fields as they are now; differs from the recorded one if any changed."""
+def consent_digest_of(call: ToolCall, arguments: str | None = None) -> str:
+    """The consent digest of the fields as they are now; differs from the recorded one if any changed.
+    `arguments` is the digest of the arguments as they are, where it is known already."""
     return consent_digest(
         call_id=call.id,
         revision=call.revision,
@@ -34,7 +35,7 @@ def consent_digest_of(call: ToolCall) -> str:
         account_id=call.account_id,
         requester_id=call.requester_id,
         conversation_id=call.conversation_id,
-        args_digest=args_digest(call.tool, call.tool_version, call.arguments),
+        args_digest=arguments or args_digest(call.tool, call.tool_version, call.arguments),
         definition_hash=call.definition_hash,
         dry_run_pin=bound_to(call.undo_of, call.dry_run_pin),
     )

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from pydantic import ValidationError
 
 from core.digest import Json
 from core.errors import Code, InvalidInput, Refusal
 from core.lifecycle import Status
+from core.model import Risk
 from core.tool import Tool, ToolInput
+
+REMEMBERED: Final = 4096
 
 
 @dataclass(slots=True)
@@ -28,6 +32,15 @@ class ToolMetrics:
         return self.by_status.get(Status.COMPLETED, 0) / self.executions if self.executions else None
 
 
+class Remembered(dict[tuple[str, str, str], Risk]):
+    """The risk of (tool, digest of its arguments, currency), for a while: the oldest is forgotten."""
+
+    def __setitem__(self, key: tuple[str, str, str], risk: Risk) -> None:
+        if len(self) >= REMEMBERED:
+            del self[next(iter(self))]
+        super().__setitem__(key, risk)
+
+
 class ToolRegistry:
     """Tools by name. Registering a name twice is a mistake and raises ValueError."""
 
@@ -35,6 +48,7 @@ class ToolRegistry:
         self._tools: dict[str, Tool] = {}
         self._hashes: dict[str, str] = {}
         self.metrics: dict[str, ToolMetrics] = {}
+        self.risks = Remembered()
         for tool in tools:
             self.register(tool)
 

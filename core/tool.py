@@ -187,7 +187,7 @@ class Tool:
     slots: Mapping[str, Slot] = field(default_factory=dict)
     sensitive: frozenset[str] = frozenset()
     scope: tuple[str, ...] = ()
-    assess: Callable[[Any, AssessContext], Risk] | None = None
+    assess: Callable[[Any, AssessContext], Risk] | None = None  # looks at nothing but what it is given
     undo: Undo | None = None
 
     def risk_of(self, arguments: ToolInput, context: AssessContext) -> Risk:

@@ -106,8 +106,8 @@ class Relay:
             await idle.wait()
 
     def progress(self, call_id: CallId) -> None:
-        """The call reported progress: its cards are edited, no more often than every second (three seconds
-        in groups). The end of the call never waits behind it."""
+        """The call takes a while, or reported progress: its cards are edited, no more often than every
+        second (three seconds in groups). The end of the call never waits behind it."""
         if call_id not in self._moving:
             self._moving.add(call_id)
             self._spawn(self._follow(call_id))
@@ -128,7 +128,7 @@ class Relay:
         """Refreshes the cards of a running call while it runs."""
         try:
             turn = 0
-            while self._progress_of(call_id) is not None:
+            while turn == 0 or self._progress_of(call_id) is not None:
                 cards = await self._reader.read(lambda records: records.cards.of(call_id))
                 for card in cards:
                     every = GROUP_PROGRESS_EVERY_S if card.chat < 0 else PROGRESS_EVERY_S

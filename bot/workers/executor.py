@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, TypeVar
@@ -28,6 +28,8 @@ T = TypeVar("T")
 RENEW_EVERY_S: Final = 5.0
 RETRY_S: Final = 1.0
 REFUSED_FOR_S: Final = 60.0
+SHOWN_AFTER_S: Final = 0.4
+"""A call that runs for so long is shown as running."""
 """A call that was refused and still waits (its tenant is switched off) is not tried again before this."""
 
 
@@ -76,13 +78,19 @@ class Executor:
         self._on_progress = on_progress
         self._boundary = boundary
         self._wake = asyncio.Event()
+        self._stopping = False
         self._running: dict[CallId, asyncio.Task[None]] = {}
         self._refused: dict[CallId, float] = {}
         self._progress: dict[CallId, tuple[float, str]] = {}
 
-    def wake(self, _key: int = 0) -> None:
-        """A call may be waiting."""
+    def wake(self) -> None:
+        """Calls may be waiting: looks for them."""
         self._wake.set()
+
+    def offer(self, call_id: CallId) -> None:
+        """This call waits: takes it at once."""
+        if not self._stopping and call_id not in self._running:
+            self._spawn(call_id, self._take(call_id))
 
     def progress_of(self, call_id: CallId) -> tuple[float, str] | None:
         """The last progress that a running call reported."""
@@ -95,15 +103,10 @@ class Executor:
 
     async def run_executor_loop(self) -> None:
         """Recovers what the dead left, then takes pending calls until cancelled."""
-        await self.recover(sole=self._sole)
+        await _patiently(lambda: self.recover(sole=self._sole))
         while True:
             self._wake.clear()
-            try:
-                await self._take_all()
-            except StorageUnavailable as error:
-                log.warning("the executor waits for the database", error=str(error))
-                await asyncio.sleep(RETRY_S)
-                continue
+            await _patiently(self._take_all)
             try:
                 await asyncio.wait_for(self._wake.wait(), REFUSED_FOR_S)
             except TimeoutError:
@@ -138,7 +141,9 @@ class Executor:
             )
 
     async def drain(self, seconds: float) -> None:
-        """Waits for what is in hand, so long. What does not end is found by the next start."""
+        """Waits for what is in hand, so long. What does not end is found by the next start, and so is what
+        was not begun: from now on nothing is."""
+        self._stopping = True
         if self._running:
             await asyncio.wait(list(self._running.values()), timeout=seconds)
         for task in self._running.values():
@@ -159,67 +164,73 @@ class Executor:
 
     async def _take(self, call_id: CallId) -> None:
         async with self._slots:
-            now = self._clock.both()
-            try:
-                answer = await self._uow.run(
-                    "start",
-                    lambda records: start(
-                        records, by=SYSTEM, call_id=call_id, worker=self._worker, now=now, env=self._env
-                    ),
-                )
-            except CorruptRecord as corrupt:
-                await self._set_aside(corrupt)
-                return
-            except StorageUnavailable:
-                self._wake.set()
-                await asyncio.sleep(RETRY_S)
-                return
+            answer = await _patiently(lambda: self._start(call_id))
             if isinstance(answer, Refused):
                 self._refused[call_id] = asyncio.get_running_loop().time() + REFUSED_FOR_S
                 log.info("a call was not started", call_id=call_id, code=answer.refusal.code.value)
                 return
             self._refused.pop(call_id, None)
-            await self._execute(answer)
+            if answer is not None:
+                await self._execute(answer)
+
+    async def _start(self, call_id: CallId) -> Started | Refused | None:
+        """None: it stays pending, or was set aside."""
+        if self._stopping:
+            return None
+        now = self._clock.both()
+        try:
+            return await self._uow.run(
+                "start",
+                lambda records: start(
+                    records, by=SYSTEM, call_id=call_id, worker=self._worker, now=now, env=self._env
+                ),
+            )
+        except CorruptRecord as corrupt:
+            await self._set_aside(corrupt)
+            return None
 
     async def _execute(self, started: Started) -> None:
         call = started.call
         with call_context(call_id=call.id, tool=call.tool):
             try:
-                requester = await self._reader.read(lambda records: _requester(records, started))
+                requester = await _patiently(
+                    lambda: self._reader.read(lambda records: _requester(records, started))
+                )
                 context = self._context(started, requester)
             except Exception:
                 log.exception("a call could not be prepared")
                 result = _NOT_PREPARED
             else:
-                self._boundary("tool.before")
-                result = await self._runner.run(started, context)
-                self._boundary("tool.after")
+                result = await self._run(started, context)
             self._progress.pop(call.id, None)
-            await self._write(started, result)
+            await _patiently(lambda: self._write(started, result))
+
+    async def _run(self, started: Started, context: ToolContext) -> RunResult:
+        slow = asyncio.get_running_loop().call_later(SHOWN_AFTER_S, self._on_progress, started.call.id)
+        try:
+            self._boundary("tool.before")
+            result = await self._runner.run(started, context)
+            self._boundary("tool.after")
+        finally:
+            slow.cancel()
+        return result
 
     async def _write(self, started: Started, result: RunResult) -> None:
-        """Writes the result, however long the database takes: the tool has run and must not run again."""
-        while True:
-            now = self._clock.both()
-            try:
-                outcome = await self._uow.run(
-                    "finish",
-                    lambda records: finish(
-                        records,
-                        call_id=started.call.id,
-                        attempt=started.attempt.number,
-                        result=result,
-                        now=now,  # noqa: B023 - the unit is awaited within this turn of the loop
-                        env=self._env,
-                    ),
-                )
-            except StorageUnavailable as error:
-                log.error("a result waits for the database", error=str(error))
-                await asyncio.sleep(RETRY_S)
-                continue
-            status = outcome.status.value if outcome else result.status.value
-            log.info("a call ended", status=status, duration_ms=result.duration_ms, counted=bool(outcome))
-            return
+        """Writes the result. Tried however long the database takes: the tool must not run again."""
+        now = self._clock.both()
+        outcome = await self._uow.run(
+            "finish",
+            lambda records: finish(
+                records,
+                call_id=started.call.id,
+                attempt=started.attempt.number,
+                result=result,
+                now=now,
+                env=self._env,
+            ),
+        )
+        status = outcome.status.value if outcome else result.status.value
+        log.info("a call ended", status=status, duration_ms=result.duration_ms, counted=bool(outcome))
 
     def _context(self, started: Started, requester: _Requester) -> ToolContext:
         call, now = started.call, self._clock.now()
@@ -255,6 +266,16 @@ class Executor:
         await self._uow.run("set_aside", lambda records: set_aside(records, corrupt, now=now))
 
 
+async def _patiently(work: Callable[[], Awaitable[T]]) -> T:
+    """Does it as soon as the database lets it."""
+    while True:
+        try:
+            return await work()
+        except StorageUnavailable as error:
+            log.warning("the executor waits for the database", error=str(error))
+            await asyncio.sleep(RETRY_S)
+
+
 def _requester(records: Records, started: Started) -> _Requester:
     call = started.call
     person = records.people.person(call.requester_id)
@@ -280,7 +301,8 @@ _NOT_PREPARED: Final = RunResult(
 
 
 class RecordsToolStore:
-    """Implements `core.toolstore.ToolStore` over the writer and the reader."""
+    """Implements `core.toolstore.ToolStore` over the writer and the reader. While there is no database it
+    waits, no longer than its tool may: a write that is tried again finds what it may have written before."""
 
     def __init__(self, uow: UnitOfWork, reader: Reader) -> None:
         self._uow = uow
@@ -288,8 +310,8 @@ class RecordsToolStore:
 
     async def write(self, work: Callable[[ToolRecords], T]) -> T:
         """One durable transaction."""
-        return await self._uow.run("tool.write", work)
+        return await _patiently(lambda: self._uow.run("tool.write", work))
 
     async def read(self, work: Callable[[ToolRecords], T]) -> T:
         """One snapshot."""
-        return await self._reader.read(work)
+        return await _patiently(lambda: self._reader.read(work))

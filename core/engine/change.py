@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from core.digest import Json
+from core.engine.readable import readable
 from core.errors import Code, Refusal
 from core.ids import PersonId
 from core.lifecycle import ENDS, Status, advance, in_words
@@ -59,9 +60,12 @@ def tell(
         content={"revision": call.revision, "channel": by.channel.value, **(content or {})},
         now=now,
     )
+    if call.status is Status.RUNNING:
+        return  # most calls end before anybody could read that; the worker shows it where it takes longer
     records.outbox.card(call)
     if call.undo_of is not None:
-        original = records.calls.get(call.undo_of)
+        # Where it cannot be read it is set aside: a sweep over many calls must not stop at this one.
+        original = readable(records, call.undo_of, now=now)
         if original is not None:  # its card says that it is being taken back, or can be again
             records.outbox.card(original)
 

@@ -13,6 +13,7 @@ from core.engine.change import end_unrun, reply_at_end, step
 from core.engine.env import Env
 from core.engine.expire import end_expired
 from core.engine.facts import gather, risk_today, verdict_today
+from core.engine.readable import readable
 from core.engine.routing import route
 from core.errors import Code, InvalidInput, Refusal
 from core.ids import CallId
@@ -178,7 +179,8 @@ def _lapse(records: Records, call: ToolCall, *, why: str, now: Now, env: Env) ->
             error_class="invalid_input",
         )
         return
-    verdict = verdict_today(records, call, tool, env=env)
+    digest = args_digest(tool.name, tool.version, call.arguments)
+    verdict = verdict_today(records, call, tool, digest=digest, env=env)
     if verdict.decision is PolicyDecision.ALLOW:
         # What was changed behind our back runs only after somebody looked, whatever policy allows.
         verdict = replace(
@@ -192,11 +194,11 @@ def _lapse(records: Records, call: ToolCall, *, why: str, now: Now, env: Env) ->
     renewed = call.but(
         revision=call.revision + 1,
         title=call.title if is_undo else preview.title,
-        risk=risk_today(records, call, tool),
+        risk=risk_today(records, call, tool, digest=digest, env=env),
         dry_run_pin=None if is_undo else preview.pin,
         tool_version=tool.version,
         definition_hash=env.registry.definition_hash(tool.name),
-        args_digest=args_digest(tool.name, tool.version, call.arguments),
+        args_digest=digest,
     )
     after = step(
         records,
@@ -245,7 +247,7 @@ def _outcome(records: Records, call: ToolCall, last: Attempt, result: RunResult,
 
 
 def _show_undone(records: Records, undo: ToolCall, *, now: Now) -> None:
-    original = None if undo.undo_of is None else records.calls.get(undo.undo_of)
+    original = None if undo.undo_of is None else readable(records, undo.undo_of, now=now.wall)
     if original is None:
         return
     after = original.but(version=original.version + 1, changed_at=now.wall)

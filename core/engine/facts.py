@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core import guards
 from core.approvals import Tally, consent_digest_of, tally
+from core.digest import args_digest
 from core.engine.env import Env
 from core.errors import InvalidInput
 from core.ids import CallId
@@ -31,8 +32,9 @@ def gather(
     tool = None if call is None else env.registry.find(call.tool)
     today = digest = votes = None
     if judged and call is not None and tool is not None:
-        today = verdict_today(records, call, tool, env=env)
-        digest = consent_digest_of(call)
+        as_it_is = args_digest(call.tool, call.tool_version, call.arguments)
+        today = verdict_today(records, call, tool, digest=as_it_is, env=env)
+        digest = consent_digest_of(call, as_it_is)
         votes = _tally(records, call, today, digest)
     return guards.Facts(
         by=by,
@@ -50,40 +52,51 @@ def gather(
     )
 
 
-def verdict_today(records: Records, call: ToolCall, tool: Tool, *, env: Env) -> Verdict:
-    """What today's policy says of a recorded call, for the requester's role today."""
+def verdict_today(records: Records, call: ToolCall, tool: Tool, *, digest: str, env: Env) -> Verdict:
+    """What today's policy says of a recorded call, for the requester's role today. `digest` is that of the
+    arguments as they are."""
     conversation = records.people.conversation(call.conversation_id)
     return judge(
         records,
         tool=tool,
-        risk=risk_today(records, call, tool),
+        risk=risk_today(records, call, tool, digest=digest, env=env),
         call=call,
         conversation=conversation,
         env=env,
     )
 
 
-def risk_today(records: Records, call: ToolCall, tool: Tool) -> Risk:
-    """The risk of a recorded call today; critical where it cannot be told any more."""
+def risk_today(records: Records, call: ToolCall, tool: Tool, *, digest: str, env: Env) -> Risk:
+    """The risk of a recorded call today; critical where it cannot be told any more. It follows from the
+    arguments (whose digest is `digest`) and the currency alone, so the registry remembers it."""
     if call.undo_of is not None:
-        return _undo_risk(records, call.undo_of, tool)
+        return _undo_risk(records, call.undo_of, tool, env=env)
     tenant = records.people.tenant(call.tenant_id)
     if tenant is None:
         return call.risk
-    try:
-        typed = validate(tool, call.arguments)
-    except InvalidInput:
-        return Risk.CRITICAL
-    return assessed(tool, typed, currency=tenant.currency)
+    known = (tool.name, digest, tenant.currency)
+    risk = env.registry.risks.get(known)
+    if risk is None:
+        risk = env.registry.risks[known] = _risk(tool, call, currency=tenant.currency)
+    return risk
 
 
-def _undo_risk(records: Records, undo_of: CallId, tool: Tool) -> Risk:
+def _undo_risk(records: Records, undo_of: CallId, tool: Tool, *, env: Env) -> Risk:
     """What the tool declares, or else the risk of what is taken back: no signature covers what the undo's own
     row says of it."""
     original = records.calls.get(undo_of)
     if tool.undo is None or original is None or original.undo_of is not None:
         return Risk.CRITICAL
-    return tool.undo.risk or risk_today(records, original, tool)
+    digest = args_digest(original.tool, original.tool_version, original.arguments)
+    return tool.undo.risk or risk_today(records, original, tool, digest=digest, env=env)
+
+
+def _risk(tool: Tool, call: ToolCall, *, currency: str) -> Risk:
+    try:
+        typed = validate(tool, call.arguments)
+    except InvalidInput:
+        return Risk.CRITICAL
+    return assessed(tool, typed, currency=currency)
 
 
 def assessed(tool: Tool, typed: ToolInput, *, currency: str) -> Risk:

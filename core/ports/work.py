@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
 
-from core.lifecycle import Status
+from core.lifecycle import ENDS, Status
 from core.model import (
     CallView,
     ToolCall,
@@ -126,13 +126,14 @@ class Now:
 
 
 def view(records: Records, call: ToolCall) -> CallView:
-    """All that is shown of a call, read within one transaction."""
-    undo = records.calls.undo_of(call.id)
+    """All that is shown of a call, read within one transaction. What a call in its state cannot have is not
+    looked for."""
+    undo = records.calls.undo_of(call.id) if call.status is Status.COMPLETED else None
     return CallView(
         call=call,
-        approvals=tuple(records.approvals.of(call.id)),
-        attempts=tuple(records.attempts.of(call.id)),
-        outcome=records.outcomes.get(call.id),
+        approvals=tuple(records.approvals.of(call.id)) if call.version > 1 else (),
+        attempts=tuple(records.attempts.of(call.id)) if call.attempts else (),
+        outcome=records.outcomes.get(call.id) if call.status in ENDS else None,
         undone_by=undo.id if undo else None,
         undone=undo is not None and undo.status is Status.COMPLETED,
     )

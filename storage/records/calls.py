@@ -44,9 +44,9 @@ _NOT_SET_ASIDE: Final = _c.id.not_in(select(quarantine.c.row_id).where(quarantin
 _INSERT: Final = insert_into(table)
 _GET: Final = Statement(select(table).where(_c.id == arg("id_")))
 _BY_KEY: Final = Statement(
-    select(table).where(_c.tenant_id == arg("tenant"), _c.idempotency_key == arg("key"))
+    select(_c.id).where(_c.tenant_id == arg("tenant"), _c.idempotency_key == arg("key"))
 )
-_BY_SHORT: Final = Statement(select(table).where(_c.tenant_id == arg("tenant"), _c.short_id == arg("short")))
+_BY_SHORT: Final = Statement(select(_c.id).where(_c.tenant_id == arg("tenant"), _c.short_id == arg("short")))
 _advance = update(table).where(
     _c.id == arg("b_id"), _c.status == arg("b_status"), _c.version == arg("b_version")
 )
@@ -101,11 +101,15 @@ class Calls:
 
     def by_key(self, tenant_id: TenantId, key: str) -> ToolCall | None:
         """The call proposed under this idempotency key. Raises CorruptRecord."""
-        return _read(self._session.one(_BY_KEY, tenant=tenant_id, key=key))
+        return self._named(self._session.one(_BY_KEY, tenant=tenant_id, key=key))
 
     def by_short_id(self, tenant_id: TenantId, short_id: str) -> ToolCall | None:
         """The call people name so. Raises CorruptRecord."""
-        return _read(self._session.one(_BY_SHORT, tenant=tenant_id, short=short_id))
+        return self._named(self._session.one(_BY_SHORT, tenant=tenant_id, short=short_id))
+
+    def _named(self, row: Row | None) -> ToolCall | None:
+        # Mostly there is none: a new call asks whether its names are free, and a whole row costs its width.
+        return None if row is None else self.get(row[0])
 
     def advance(self, before: ToolCall, after: ToolCall) -> bool:
         """Writes `after` if the row still has `before`'s status and version."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -61,6 +61,7 @@ _PRIVATE_CHAT: Final = Statement(
     .values(private_chat=arg("new_chat"))
 )
 _m = memberships.c
+_ROLE: Final = Statement(select(_m.role).where(_m.tenant_id == arg("tenant"), _m.person_id == arg("person")))
 _MEMBERS: Final = Statement(
     select(_m.tenant_id, _m.person_id, _m.role, people.c.name)
     .join(people, people.c.id == _m.person_id)
@@ -140,7 +141,7 @@ class People:
         self._people: dict[PersonId, Person | None] = {}
         self._identities: dict[PersonId, Sequence[Identity]] = {}
         self._members: dict[TenantId, Sequence[Membership]] = {}
-        self._roles: dict[TenantId, Mapping[PersonId, Role]] = {}
+        self._roles: dict[tuple[TenantId, PersonId], Role | None] = {}
         self._conversations: dict[ConversationId, Conversation | None] = {}
 
     def forget(self) -> None:
@@ -182,9 +183,11 @@ class People:
 
     def role(self, tenant_id: TenantId, person_id: PersonId) -> Role | None:
         """The person's role in the tenant today."""
-        if tenant_id not in self._roles:
-            self._roles[tenant_id] = {each.person_id: each.role for each in self.members(tenant_id)}
-        return self._roles[tenant_id].get(person_id)
+        known = (tenant_id, person_id)
+        if known not in self._roles:
+            row = self._session.one(_ROLE, tenant=tenant_id, person=person_id)
+            self._roles[known] = None if row is None else Role(row[0])
+        return self._roles[known]
 
     def members(self, tenant_id: TenantId) -> Sequence[Membership]:
         """All members: admins first, then approvers, then members, by name."""
