@@ -1,20 +1,27 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from tests.kit.databases import KINDS, Kind, Place, new_place
+from tests.kit.databases import KINDS, Kind, Place, new_place, stop_servers
 from tests.kit.world import World, open_world
 
 
+def pytest_unconfigure() -> None:
+    """The PostgreSQL of this test process ends with it."""
+    stop_servers()
+
+
 @pytest.fixture(params=KINDS)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     """A new database of each kind."""
     kind: Kind = request.param
-    return new_place(kind, tmp_path)
+    place = new_place(kind, tmp_path)
+    yield place
+    place.drop()
 
 
 @pytest_asyncio.fixture

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from pathlib import Path
 
 from bot.workers.mirror import Mirror
@@ -15,6 +13,7 @@ from storage.findings import Head, Report
 from storage.mirror import MirrorFiles, file_of
 from storage.records.audit import event_from_row
 from storage.verify import verify
+from tests.kit.databases import Place
 from tests.kit.world import ACME, UMBRELLA, World
 
 COUNT = 40
@@ -23,8 +22,9 @@ COUNT = 40
 class Scene:
     """A closed database with chains, mirrored, and ways to tamper with both."""
 
-    def __init__(self, folder: Path) -> None:
-        self.database = folder / "countersign.db"
+    def __init__(self, folder: Path, place: Place) -> None:
+        self.place = place
+        self.database = place.address
         self.mirror = folder / "audit"
         self.file = file_of(self.mirror, ACME)
 
@@ -32,18 +32,12 @@ class Scene:
         return verify(self.database, self.mirror if mirror else None, heads=heads)
 
     def sql(self, *statements: str) -> None:
-        with closing(sqlite3.connect(self.database)) as connection:
-            connection.execute("DROP TRIGGER IF EXISTS audit_events_no_update")
-            connection.execute("DROP TRIGGER IF EXISTS audit_events_no_delete")
+        with self.place.session(unguarded=True) as run:
             for statement in statements:
-                connection.execute(statement)
-            connection.commit()
+                run(statement)
 
     def events(self) -> list[AuditEvent]:
-        with closing(sqlite3.connect(self.database)) as connection:
-            rows = connection.execute(
-                "SELECT * FROM audit_events WHERE tenant_id = 'acme' ORDER BY seq"
-            ).fetchall()
+        rows = self.place.rows("SELECT * FROM audit_events WHERE tenant_id = 'acme' ORDER BY seq")
         return [event_from_row(row) for row in rows]
 
     def lines(self, change: Callable[[list[bytes]], Sequence[bytes]]) -> None:
@@ -100,5 +94,5 @@ async def fill(world: World, count: int = COUNT) -> None:
 
 
 def mirror_of(world: World) -> Mirror:
-    files = MirrorFiles(world.path.parent / "audit")
+    files = MirrorFiles(world.folder / "audit")
     return Mirror(files, reader=world.db.reader, uow=world.db.writer)

@@ -236,7 +236,7 @@ async def test_ones_own_denial_is_not_told(world: World) -> None:
 
 
 async def test_who_switched_replies_off_gets_none(world: World) -> None:
-    world.sql("UPDATE people SET end_replies = 0 WHERE id = 'ann'")
+    world.sql("UPDATE people SET end_replies = FALSE WHERE id = 'ann'")
     call = await world.propose("high_once")
     await world.vote(call, "cat", Vote.DENIED)
     assert await replies(world, chat_of("ann")) == 0

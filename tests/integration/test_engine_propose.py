@@ -150,7 +150,7 @@ async def test_a_refusal_of_an_unknown_team_goes_to_the_systems_chain(world: Wor
 
 
 async def test_an_inactive_team_proposes_nothing(world: World) -> None:
-    world.sql("UPDATE tenants SET active = 0 WHERE id = 'acme'")
+    world.sql("UPDATE tenants SET active = FALSE WHERE id = 'acme'")
     assert code_of(await world.try_propose("low_once")) == "tenant_inactive"
 
 

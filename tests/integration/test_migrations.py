@@ -1,8 +1,8 @@
 from __future__ import annotations
 
+import multiprocessing
+import multiprocessing.synchronize
 import re
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,24 +10,45 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, inspect, make_url
 
 from core.errors import ConfigError
 from storage import migrate
-from storage.database import Database
+from storage.database import Address, Database, backend_of
 from storage.migrate import HEAD
 from storage.schema import APPEND_ONLY, metadata
 from storage.sqlite import Sqlite
+from tests.kit.databases import KINDS, Kind, Place, new_place
 from tests.kit.world import ids, open_world
 
 NEEDED = set(metadata.tables)
+TRIGGERS = {
+    "sqlite": ("SELECT name FROM sqlite_master WHERE type = 'trigger'", ("UPDATE", "DELETE", "replace")),
+    "postgresql": (
+        "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal",
+        ("update", "delete", "truncate"),
+    ),
+}
 
 
-def names(path: Path, kind: str) -> set[str]:
-    with closing(sqlite3.connect(path)) as connection:
-        return {
-            row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = ?", (kind,))
-        }
+@pytest.fixture(params=KINDS)
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """A place with nothing in it: no file, or a database without a table."""
+    kind: Kind = request.param
+    return new_place(kind, tmp_path, name="new.db", empty=True)
+
+
+def url_of(place: Place) -> str:
+    if isinstance(place.address, Path):
+        return f"sqlite:///{place.address}"
+    return make_url(place.address).set(drivername="postgresql+psycopg").render_as_string(False)
+
+
+def tables(place: Place) -> set[str]:
+    engine = create_engine(url_of(place))
+    found = set(inspect(engine).get_table_names())
+    engine.dispose()
+    return found
 
 
 def test_the_head_is_the_newest_migration_in_the_folder() -> None:
@@ -36,55 +57,65 @@ def test_the_head_is_the_newest_migration_in_the_folder() -> None:
     assert ScriptDirectory.from_config(config).get_current_head() == HEAD
 
 
-def test_a_new_file_is_brought_to_the_head_once(tmp_path: Path) -> None:
-    path = tmp_path / "new.db"
-    assert Sqlite(path).revision() is None
-    assert Sqlite(path).migrate()
-    assert Sqlite(path).revision() == HEAD
-    assert not Sqlite(path).migrate()
-    assert names(path, "table") >= NEEDED
+def test_a_new_database_is_brought_to_the_head_once(empty: Place) -> None:
+    backend = backend_of(empty.address)
+    assert backend.revision() is None
+    assert backend.migrate()
+    assert backend.revision() == HEAD
+    assert not backend.migrate()
+    assert tables(empty) >= NEEDED
 
 
-def test_migrations_and_schema_say_the_same(tmp_path: Path) -> None:
-    path = tmp_path / "new.db"
-    Sqlite(path).migrate()
-    engine = create_engine(f"sqlite:///{path}")
+def test_migrations_and_schema_say_the_same(empty: Place) -> None:
+    backend_of(empty.address).migrate()
+    engine = create_engine(url_of(empty))
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     engine.dispose()
 
 
-def spelled(path: Path) -> dict[str, str]:
-    """Each table and index as SQLite keeps it, without spaces and quotes: constraints included."""
-    with closing(sqlite3.connect(path)) as connection:
-        rows = connection.execute(
-            "SELECT name, sql FROM sqlite_master WHERE sql NOT NULL AND type != 'trigger'"
-        )
-        return {name: "".join(sorted(re.split(r"[\s,()\"]+", sql.lower()))) for name, sql in rows}
+SPELLED = {
+    "sqlite": "SELECT name, sql FROM sqlite_master WHERE sql NOT NULL AND type != 'trigger'",
+    "postgresql": """
+        SELECT conrelid::regclass || ' ' || conname, pg_get_constraintdef(oid) FROM pg_constraint
+            WHERE connamespace = 'public'::regnamespace
+        UNION ALL SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'
+        UNION ALL SELECT attrelid::regclass || '.' || attname,
+            format_type(atttypid, atttypmod) || attnotnull::text || attidentity::text FROM pg_attribute
+            WHERE attnum > 0 AND attrelid IN (SELECT oid FROM pg_class WHERE relkind = 'r'
+                AND relnamespace = 'public'::regnamespace)""",
+}
 
 
-def test_constraints_and_partial_indexes_are_the_same_too(tmp_path: Path) -> None:
-    migrated, made = tmp_path / "migrated.db", tmp_path / "made.db"
-    Sqlite(migrated).migrate()
-    engine = create_engine(f"sqlite:///{made}")
+def spelled(place: Place) -> dict[str, str]:
+    """Each table, index and constraint as the database keeps it, without spaces and quotes."""
+    return {
+        name: "".join(sorted(re.split(r"[\s,()\"]+", sql.lower())))
+        for name, sql in place.rows(SPELLED[place.kind])
+        if "alembic_version" not in name
+    }
+
+
+def test_constraints_and_partial_indexes_are_the_same_too(empty: Place, tmp_path: Path) -> None:
+    made = new_place(empty.kind, tmp_path, name="made.db", empty=True)
+    engine = create_engine(url_of(made))
     metadata.create_all(engine)
     engine.dispose()
-    expected = spelled(made)
-    found = {name: sql for name, sql in spelled(migrated).items() if name != "alembic_version"}
-    assert found == expected
+    backend_of(empty.address).migrate()
+    assert len(spelled(made)) > 50 or empty.kind == "sqlite"
+    assert spelled(empty) == spelled(made)
 
 
-def test_what_must_not_change_has_its_triggers(tmp_path: Path) -> None:
-    path = tmp_path / "new.db"
-    Sqlite(path).migrate()
-    verbs = ("UPDATE", "DELETE", "replace")
-    assert names(path, "trigger") == {f"{t}_no_{verb}" for t in APPEND_ONLY for verb in verbs}
+def test_what_must_not_change_has_its_triggers(empty: Place) -> None:
+    backend_of(empty.address).migrate()
+    question, verbs = TRIGGERS[empty.kind]
+    found = {name for (name,) in empty.rows(question)}
+    assert found == {f"{table}_no_{verb}" for table in APPEND_ONLY for verb in verbs}
 
 
 def test_a_migration_killed_midway_leaves_nothing_and_can_be_run_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    empty: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "new.db"
     from alembic import op  # noqa: PLC0415 - patched here only
 
     def killed(*_args: object, **_more: object) -> None:
@@ -92,24 +123,47 @@ def test_a_migration_killed_midway_leaves_nothing_and_can_be_run_again(
 
     monkeypatch.setattr(op, "execute", killed)
     with pytest.raises(KeyboardInterrupt):
-        Sqlite(path).migrate()
+        backend_of(empty.address).migrate()
     monkeypatch.undo()
-    assert names(path, "table") == set()
-    assert Sqlite(path).migrate()
-    assert names(path, "table") >= NEEDED
+    assert tables(empty) == set()
+    assert backend_of(empty.address).migrate()
+    assert tables(empty) >= NEEDED
 
 
-def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "new.db"
-    Sqlite(path).migrate()
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
-        connection.commit()
+def test_a_newer_database_is_left_alone(empty: Place) -> None:
+    backend_of(empty.address).migrate()
+    empty.rows("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(ConfigError, match="from a newer Countersign"):
-        Database(path, new_id=ids())
+        Database(empty.address, new_id=ids())
     # The lock was given free again.
     with pytest.raises(ConfigError, match="from a newer Countersign"):
-        Database(path, new_id=ids())
+        Database(empty.address, new_id=ids())
+
+
+def _migrate(address: Address, go: multiprocessing.synchronize.Barrier, answers: object) -> None:
+    from alembic import command  # noqa: F401, PLC0415 - loaded before the start, so that they meet
+
+    backend = backend_of(address)
+    go.wait(60)
+    try:
+        answer: object = backend.migrate()
+    except Exception as error:  # noqa: BLE001 - the parent wants to see any
+        answer = repr(error)
+    answers.put(answer)  # type: ignore[attr-defined]
+
+
+def test_processes_that_migrate_at_once_all_find_it_done(empty: Place) -> None:
+    context = multiprocessing.get_context("spawn")
+    go, answers = context.Barrier(3), context.Queue()
+    workers = [context.Process(target=_migrate, args=(empty.address, go, answers)) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    assert {answers.get(timeout=60) for _ in workers} <= {True, False}
+    for worker in workers:
+        worker.join()
+    assert backend_of(empty.address).revision() == HEAD
+    assert tables(empty) >= NEEDED
+    assert empty.number("SELECT count(*) FROM alembic_version") == 1
 
 
 def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path: Path) -> None:
@@ -126,18 +180,19 @@ def test_a_folder_in_its_place_is_said_to_be_one(tmp_path: Path) -> None:
         Sqlite(path).migrate()
 
 
-def test_a_database_of_somebody_else_without_our_table_is_new_to_us(tmp_path: Path) -> None:
-    path = tmp_path / "new.db"
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("CREATE TABLE alembic_version (version_num TEXT)")
-    assert Sqlite(path).revision() is None
+def test_a_database_of_somebody_else_without_our_table_is_new_to_us(empty: Place) -> None:
+    empty.rows("CREATE TABLE alembic_version (version_num TEXT)")
+    empty.rows("CREATE TABLE somebody_elses (name TEXT)")
+    assert backend_of(empty.address).revision() is None
+    assert backend_of(empty.address).migrate()
+    assert tables(empty) >= {*NEEDED, "somebody_elses"}
 
 
-async def test_a_folder_is_opened_by_one_process_at_a_time(tmp_path: Path) -> None:
-    async with open_world(tmp_path):
+async def test_a_database_is_opened_by_one_process_at_a_time(tmp_path: Path, place: Place) -> None:
+    async with open_world(tmp_path, place=place):
         with pytest.raises(ConfigError, match="in use by another Countersign process"):
-            Database(tmp_path / "countersign.db", new_id=ids())
-    async with open_world(tmp_path) as again:
+            Database(place.address, new_id=ids())
+    async with open_world(tmp_path, place=place) as again:
         assert again.chain() == []
 
 
@@ -150,10 +205,10 @@ async def test_any_folder_name_will_do(tmp_path: Path, folder: str) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [folder]
 
 
-async def test_data_is_kept_between_starts(tmp_path: Path) -> None:
-    async with open_world(tmp_path) as world:
+async def test_data_is_kept_between_starts(tmp_path: Path, place: Place) -> None:
+    async with open_world(tmp_path, place=place) as world:
         call = await world.done("low_once")
         chain = world.chain()
-    async with open_world(tmp_path) as world:
+    async with open_world(tmp_path, place=place) as world:
         assert await world.call(call) == call
         assert world.chain() == chain

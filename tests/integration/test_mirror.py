@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -35,12 +34,12 @@ async def append(world: World, count: int, tenant: TenantId | None = ACME) -> No
 
 
 def mirror_of(world: World, *, batch: int = 7) -> Mirror:
-    files = MirrorFiles(world.path.parent / "audit")
+    files = MirrorFiles(world.folder / "audit")
     return Mirror(files, reader=world.db.reader, uow=world.db.writer, pause_s=0.01, batch=batch)
 
 
 def mirrored(world: World, tenant: TenantId = ACME) -> bytes:
-    return file_of(world.path.parent / "audit", tenant).read_bytes()
+    return file_of(world.folder / "audit", tenant).read_bytes()
 
 
 async def expected(world: World, tenant: TenantId = ACME) -> bytes:
@@ -60,7 +59,7 @@ async def test_every_chain_is_mirrored_and_the_cursor_follows(world: World) -> N
     await mirror_of(world).catch_up()
     assert mirrored(world) == await expected(world)
     assert mirrored(world, UMBRELLA) == await expected(world, UMBRELLA)
-    assert (world.path.parent / "audit" / "_system.jsonl").exists()
+    assert (world.folder / "audit" / "_system.jsonl").exists()
     assert await cursor(world) == len(mirrored(world).splitlines())
 
 
@@ -101,7 +100,7 @@ async def test_it_wakes_after_commits(world: World) -> None:
 
 
 async def until_in_step(world: World) -> None:
-    path = file_of(world.path.parent / "audit", ACME)
+    path = file_of(world.folder / "audit", ACME)
     while not path.exists() or path.read_bytes() != await expected(world):  # noqa: ASYNC110 - a file
         await asyncio.sleep(0.01)
 
@@ -124,9 +123,7 @@ async def test_lines_beyond_the_cursor_are_not_written_again(world: World) -> No
     await append(world, 5)
     await mirror_of(world).catch_up()
     await append(world, 20)
-    dying = Mirror(
-        CursorLost(world.path.parent / "audit"), reader=world.db.reader, uow=world.db.writer, batch=12
-    )
+    dying = Mirror(CursorLost(world.folder / "audit"), reader=world.db.reader, uow=world.db.writer, batch=12)
     with died():
         await dying.catch_up()
     assert await cursor(world) == 5
@@ -143,7 +140,7 @@ async def test_a_torn_last_line_is_cut(world: World, kept: int) -> None:
     await append(world, 3)
     whole = await expected(world)
     torn = whole.splitlines(keepends=True)[3][:kept]
-    with file_of(world.path.parent / "audit", ACME).open("ab") as file:
+    with file_of(world.folder / "audit", ACME).open("ab") as file:
         file.write(torn)
     await mirror_of(world).catch_up()
     assert mirrored(world) == whole
@@ -158,7 +155,7 @@ async def test_a_long_tail_is_read_backwards_across_blocks(
     await append(world, 9)
     with died():
         await Mirror(
-            CursorLost(world.path.parent / "audit"), reader=world.db.reader, uow=world.db.writer
+            CursorLost(world.folder / "audit"), reader=world.db.reader, uow=world.db.writer
         ).catch_up()
     await mirror_of(world).catch_up()
     assert mirrored(world) == await expected(world)
@@ -168,7 +165,7 @@ async def test_a_line_that_the_database_does_not_have_is_kept_as_evidence(world:
     await append(world, 3)
     await mirror_of(world).catch_up()
     strange = mirrored(world).splitlines(keepends=True)[0].replace(b'"seq":1,', b'"seq":4,')
-    with file_of(world.path.parent / "audit", ACME).open("ab") as file:
+    with file_of(world.folder / "audit", ACME).open("ab") as file:
         file.write(strange)
     await append(world, 1)
     await mirror_of(world).catch_up()
@@ -204,7 +201,7 @@ async def test_two_callers_at_once_write_once(world: World) -> None:
 async def test_a_file_is_for_its_owner_only(world: World) -> None:
     await append(world, 1)
     await mirror_of(world).catch_up()
-    path = file_of(world.path.parent / "audit", ACME)
+    path = file_of(world.folder / "audit", ACME)
     assert path.stat().st_mode & 0o077 == 0
     assert path.parent.stat().st_mode & 0o077 == 0
 
@@ -261,7 +258,7 @@ class HeldUpOnce(MirrorFiles):
 async def test_a_disk_that_was_full_is_tried_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.workers.mirror.RETRY_S", 0.01)
     await append(world, 3)
-    files = HeldUpOnce(world.path.parent / "audit")
+    files = HeldUpOnce(world.folder / "audit")
     running = asyncio.create_task(Mirror(files, reader=world.db.reader, uow=world.db.writer).run())
     async with asyncio.timeout(5):
         await until_in_step(world)
@@ -270,16 +267,14 @@ async def test_a_disk_that_was_full_is_tried_again(world: World, monkeypatch: py
         await running
 
 
-async def test_an_altered_event_holds_up_its_own_chain_only(world: World) -> None:
+async def test_an_altered_event_holds_up_its_own_chain_only(sqlite_world: World) -> None:
+    """Bytes that are no text, which PostgreSQL does not take."""
+    world = sqlite_world
     await append(world, 3)
     await append(world, 3, UMBRELLA)
-    with closing(sqlite3.connect(world.path)) as connection:
-        connection.execute("DROP TRIGGER audit_events_no_update")
-        connection.execute("UPDATE audit_events SET kind = x'ff' WHERE tenant_id = ?", (ACME,))
-        connection.execute("DROP TRIGGER audit_events_no_delete")
-        connection.execute("DELETE FROM audit_events WHERE tenant_id = ? AND seq > 2", (UMBRELLA,))
-        connection.commit()
+    world.place.damage("UPDATE audit_events SET kind = x'ff' WHERE tenant_id = ?", ACME)
+    world.place.damage("DELETE FROM audit_events WHERE tenant_id = ? AND seq > 2", UMBRELLA)
     await mirror_of(world).catch_up()
-    assert not file_of(world.path.parent / "audit", ACME).exists()
+    assert not file_of(world.folder / "audit", ACME).exists()
     assert len(mirrored(world, UMBRELLA).splitlines()) == 2
     assert (await cursor(world), await cursor(world, UMBRELLA)) == (0, 2)

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import AsyncIterator, Iterator
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import create_engine, event, insert
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Connection, create_engine, event, insert, text
 
 from core.errors import Code, InvalidInput
 from core.ids import CallId, PersonId, TenantId, short_id
 from core.lifecycle import Status
 from core.model import Approval, Channel, Membership, Role, ToolCall, Vote
 from core.queries import HistoryFilter, HistoryRow, Page, Pages
+from storage.database import backend_of
 from storage.pages import SqlPages
 from storage.records.calls import to_row
-from storage.schema import approvals, audit_events, metadata, tool_calls
+from storage.schema import approvals, audit_events, tool_calls
 from storage.times import to_ms
+from tests.kit.databases import KINDS, Place, new_place
 from tests.kit.records import call
 
 ACME, OTHER = TenantId("acme"), TenantId("other")
@@ -81,24 +81,49 @@ CALLS = [
 ]
 
 
-def fill(path: Path) -> None:
-    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
-    metadata.create_all(engine)
-    event_row = {column.name: "" for column in audit_events.columns} | {"tenant_id": ACME, "at": 0}
+def insert_into(place: Place, fill: Callable[[Connection], object]) -> None:
+    backend = backend_of(place.address)
+    backend.migrate()
+    engine = create_engine(backend.engine().sync_engine.url.set(drivername=DRIVERS[place.kind]))
     with engine.begin() as connection:
+        if place.kind == "postgresql":  # as on SQLite by default, nobody asks for the teams and people
+            connection.execute(text("SET LOCAL session_replication_role = replica"))
+        fill(connection)
+        if place.kind == "postgresql":
+            connection.execute(text("ANALYZE"))
+    engine.dispose()
+
+
+DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
+
+
+def fill(place: Place) -> None:
+    event_row = {column.name: "" for column in audit_events.columns} | {"tenant_id": ACME, "at": 0}
+
+    def work(connection: Connection) -> None:
         connection.execute(insert(tool_calls), [to_row(each) for each in CALLS])
         votes = [vote(CALLS[5], BOB, "Bob", 1, 1), vote(CALLS[6], EVE, "Eve", 2, 9)]
         connection.execute(insert(approvals), [*votes, vote(CALLS[6], BOB, "Bob", 2, 3)])
         events = [{"seq": seq, "call_id": CALLS[seq % 40].id} for seq in range(1, 2_001)]
         connection.execute(insert(audit_events), [event_row | one for one in events])
-    engine.dispose()
+
+    insert_into(place, work)
 
 
-@pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("pages") / "pages.sqlite3"
-    fill(path)
-    return path
+@pytest.fixture(scope="module", params=KINDS)
+def filled(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Place]:
+    place = new_place(request.param, tmp_path_factory.mktemp("pages"))
+    fill(place)
+    yield place
+    place.drop()
+
+
+@pytest.fixture
+def sqlite_filled(tmp_path: Path) -> Place:
+    """For what is said about SQLite's plans alone."""
+    place = new_place("sqlite", tmp_path)
+    fill(place)
+    return place
 
 
 @dataclass
@@ -109,9 +134,9 @@ class Watched:
     ran: list[tuple[str, Any]]
 
 
-@pytest.fixture
-async def watched(path: Path) -> AsyncIterator[Watched]:
-    engine: AsyncEngine = create_async_engine(f"sqlite+aiosqlite:///{path}", poolclass=NullPool)
+@asynccontextmanager
+async def watching(place: Place) -> AsyncIterator[Watched]:
+    engine = backend_of(place.address).engine()
     watched = Watched(SqlPages(engine), [])
 
     @event.listens_for(engine.sync_engine, "before_cursor_execute")
@@ -122,9 +147,10 @@ async def watched(path: Path) -> AsyncIterator[Watched]:
     await engine.dispose()
 
 
-@pytest.fixture
-def pages(watched: Watched) -> Pages:
-    return watched.pages
+@pytest_asyncio.fixture
+async def pages(filled: Place) -> AsyncIterator[Pages]:
+    async with watching(filled) as watched:
+        yield watched.pages
 
 
 def expected(narrowed: HistoryFilter) -> list[CallId]:
@@ -212,20 +238,16 @@ async def test_an_exact_fit_has_no_further_page(pages: Pages) -> None:
     assert (page.newer, page.older) == (None, None)
 
 
-async def test_since_follows_the_wall_clock_that_a_sandbox_moved(tmp_path: Path) -> None:
+async def test_since_follows_the_wall_clock_that_a_sandbox_moved(place: Place) -> None:
     moved = timedelta(days=3)
     calls = [
         call_number(n, created_at=START + timedelta(minutes=n) + (moved if n >= 10 else timedelta()))
         for n in range(20)
     ]
-    engine = create_engine(f"sqlite:///{tmp_path / 'moved.db'}", poolclass=NullPool)
-    metadata.create_all(engine)
-    with engine.begin() as connection:
-        connection.execute(insert(tool_calls), [to_row(each) for each in calls])
-    reader = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'moved.db'}", poolclass=NullPool)
-    page = await SqlPages(reader).history(HistoryFilter(tenant_id=ACME, since=START + moved), limit=100)
+    insert_into(place, lambda to: to.execute(insert(tool_calls), [to_row(each) for each in calls]))
+    async with watching(place) as watched:
+        page = await watched.pages.history(HistoryFilter(tenant_id=ACME, since=START + moved), limit=100)
     assert ids(page) == [each.id for each in calls[10:]][::-1]
-    await reader.dispose()
 
 
 @pytest.mark.parametrize("limit", [0, -1, 101])
@@ -260,17 +282,14 @@ async def test_a_member_has_nothing_to_decide(pages: Pages) -> None:
     assert await pages.waiting_for(member) == []
 
 
-async def test_a_call_that_cannot_be_read_is_left_out_of_what_waits(tmp_path: Path) -> None:
-    engine = create_engine(f"sqlite:///{tmp_path / 'corrupt.db'}", poolclass=NullPool)
-    metadata.create_all(engine)
+async def test_a_call_that_cannot_be_read_is_left_out_of_what_waits(place: Place) -> None:
     rows = [to_row(call_number(n, status=Status.PROPOSED, requester_id=ANNA)) for n in range(3)]
-    with engine.begin() as connection:
-        connection.execute(insert(tool_calls), [rows[0], rows[1] | {"verdict": "{"}, rows[2]])
-    reader = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'corrupt.db'}", poolclass=NullPool)
+    stored = [rows[0], rows[1] | {"verdict": "{"}, rows[2]]
+    insert_into(place, lambda to: to.execute(insert(tool_calls), stored))
     member = Membership(tenant_id=ACME, person_id=BOB, role=Role.APPROVER, name="Bob")
-    found = await SqlPages(reader).waiting_for(member)
+    async with watching(place) as watched:
+        found = await watched.pages.waiting_for(member)
     assert [row.id for row in found] == [rows[0]["id"], rows[2]["id"]]
-    await reader.dispose()
 
 
 async def test_the_events_of_a_call_page_in_order(pages: Pages) -> None:
@@ -300,17 +319,18 @@ async def run_everything(pages: Pages) -> None:
     await pages.audit_of_call(CALLS[3].id, after_seq=100)
 
 
-def plan(path: Path, statement: str, parameters: Any) -> Iterator[str]:
-    with closing(sqlite3.connect(path)) as connection:
-        for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters):
-            yield row[3]
+def plan(place: Place, statement: str, parameters: Any) -> Iterator[str]:
+    for row in place.rows(f"EXPLAIN QUERY PLAN {statement}", *parameters):
+        yield row[3]
 
 
-async def test_every_statement_is_served_by_an_index(watched: Watched, path: Path) -> None:
-    await run_everything(watched.pages)
+async def test_every_statement_is_served_by_an_index(sqlite_filled: Place) -> None:
+    """As SQLite tells its plans. PostgreSQL chooses by what it knows of the rows."""
+    async with watching(sqlite_filled) as watched:
+        await run_everything(watched.pages)
     assert len(watched.ran) > 30
     for statement, parameters in watched.ran:
-        steps = list(plan(path, statement, parameters))
+        steps = list(plan(sqlite_filled, statement, parameters))
         assert "count(" not in statement.lower()
         reads = [step for step in steps if any(f" {table}" in step for table in TABLES)]
         assert reads
@@ -323,10 +343,11 @@ async def test_every_statement_is_served_by_an_index(watched: Watched, path: Pat
             assert all("id<?" in step or "id>?" in step for step in reads), steps
 
 
-async def test_the_parts_of_a_merged_walk_are_served_in_order(watched: Watched, path: Path) -> None:
+async def test_the_parts_of_a_merged_walk_are_served_in_order(sqlite_filled: Place) -> None:
     some = frozenset({Status.DENIED, Status.FAILED})
-    await watched.pages.history(HistoryFilter(tenant_id=ACME, statuses=some), older_than=CALLS[900].id)
-    steps = list(plan(path, *watched.ran[0]))
+    async with watching(sqlite_filled) as watched:
+        await watched.pages.history(HistoryFilter(tenant_id=ACME, statuses=some), older_than=CALLS[900].id)
+    steps = list(plan(sqlite_filled, *watched.ran[0]))
     parts = [step for step in steps if "tool_calls" in step]
     assert len(parts) == 2
     assert all("ix_tool_calls_tenant_status (tenant_id=? AND status=? AND id<?)" in part for part in parts)

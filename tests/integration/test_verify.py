@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,25 +15,41 @@ from storage.findings import Finding, Report
 from storage.mirror import line_of
 from storage.verify import export, verify
 from tests.integration.audit_scene import COUNT, Scene, fill, mirror_of
+from tests.kit.databases import KINDS, Kind, Place, new_place
 from tests.kit.world import ACME, UMBRELLA, open_world
 
 
-@pytest.fixture(scope="module")
-def untouched(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("untouched")
+def make_scene(folder: Path, kind: Kind) -> Scene:
+    place = new_place(kind, folder)
 
     async def make() -> None:
-        async with open_world(folder) as world:
+        async with open_world(folder, place=place) as world:
             await fill(world)
             await mirror_of(world).drain()
 
     asyncio.run(make())
-    return folder
+    return Scene(folder, place)
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def untouched(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Scene]:
+    made = make_scene(tmp_path_factory.mktemp("untouched"), request.param)
+    yield made
+    made.place.drop()
 
 
 @pytest.fixture
-def scene(tmp_path: Path, untouched: Path) -> Scene:
-    return Scene(shutil.copytree(untouched, tmp_path / "scene"))
+def scene(tmp_path: Path, untouched: Scene) -> Iterator[Scene]:
+    shutil.copytree(untouched.mirror, tmp_path / "audit")
+    copied = Scene(tmp_path, untouched.place.copied(tmp_path))
+    yield copied
+    copied.place.drop()
+
+
+@pytest.fixture
+def file_scene(tmp_path: Path) -> Scene:
+    """SQLite alone: its columns take in what is neither text nor a number."""
+    return make_scene(tmp_path, "sqlite")
 
 
 def told(report: Report, place: str) -> list[tuple[int, int]]:
@@ -70,10 +87,15 @@ def test_t18_an_edited_event_is_found(scene: Scene, change: str) -> None:
     assert told(scene.check(mirror=False), "database") == [(7, 7)]
 
 
-@pytest.mark.parametrize(
-    "change", ["at='soon'", "kind=x'ff'", "kind=CAST(x'ff' AS TEXT)", "content=x'00'", "at=9007199254740993"]
-)
-def test_t18_bytes_that_are_no_event_are_found_and_named(scene: Scene, change: str) -> None:
+def test_t18_a_time_beyond_json_is_found_and_named(scene: Scene) -> None:
+    scene.sql("UPDATE audit_events SET at=9007199254740993 WHERE tenant_id='acme' AND seq=7")
+    assert told(scene.check(mirror=False), "database") == [(7, 7)]
+    assert told(scene.check(), "mirror") == [(7, 7)]
+
+
+@pytest.mark.parametrize("change", ["at='soon'", "kind=x'ff'", "kind=CAST(x'ff' AS TEXT)", "content=x'00'"])
+def test_t18_bytes_that_are_no_event_are_found_and_named(file_scene: Scene, change: str) -> None:
+    scene = file_scene
     scene.sql(f"UPDATE audit_events SET {change} WHERE tenant_id='acme' AND seq=7")
     assert told(scene.check(mirror=False), "database") == [(7, 7)]
     assert told(scene.check(), "mirror") == [(7, 7)]
@@ -162,8 +184,13 @@ def test_t18_a_chain_removed_whole_is_found(scene: Scene) -> None:
 def test_t18_a_head_removed_or_changed_is_found(scene: Scene) -> None:
     scene.sql("UPDATE audit_heads SET hash='x' WHERE tenant_id='acme'")
     assert told(scene.check(mirror=False), "database") == [(40, 40)]
-    scene.sql("UPDATE audit_heads SET seq='x' WHERE tenant_id='acme'")
-    assert told(scene.check(mirror=False), "database") == [(0, 0)]
+    scene.sql("UPDATE audit_heads SET seq=39 WHERE tenant_id='acme'")
+    assert told(scene.check(mirror=False), "database") == [(40, 40)]
+
+
+def test_t18_a_head_that_is_no_number_is_found(file_scene: Scene) -> None:
+    file_scene.sql("UPDATE audit_heads SET seq='x' WHERE tenant_id='acme'")
+    assert told(file_scene.check(mirror=False), "database") == [(0, 0)]
 
 
 def test_t18_one_event_computed_anew_is_found_by_the_next(scene: Scene) -> None:
@@ -243,22 +270,22 @@ def test_t18_a_line_of_another_spelling_is_found(scene: Scene) -> None:
 # --- what is no fault --------------------------------------------------------------------------------------
 
 
-async def test_a_mirror_that_is_behind_is_no_fault(tmp_path: Path) -> None:
-    async with open_world(tmp_path) as world:
+async def test_a_mirror_that_is_behind_is_no_fault(tmp_path: Path, place: Place) -> None:
+    async with open_world(tmp_path, place=place) as world:
         await fill(world, 5)
         await mirror_of(world).catch_up()
         await fill(world, 5)
-        report = verify(world.path, tmp_path / "audit")  # beside the running writer
+        report = verify(place.address, tmp_path / "audit")  # beside the running writer
     assert report.ok
     assert (report.chains[0].seq, report.chains[0].mirrored) == (10, 5)
 
 
-async def test_a_line_that_is_being_written_is_no_fault(tmp_path: Path) -> None:
-    async with open_world(tmp_path) as world:
+async def test_a_line_that_is_being_written_is_no_fault(tmp_path: Path, place: Place) -> None:
+    async with open_world(tmp_path, place=place) as world:
         await fill(world, 5)
         await mirror_of(world).catch_up()
         await fill(world, 1)
-    scene = Scene(tmp_path)
+    scene = Scene(tmp_path, place)
     scene.lines(lambda lines: [*lines, line_of(scene.events()[-1])[:50]])
     assert scene.check().ok
 
@@ -278,10 +305,20 @@ def test_an_export_is_the_mirror(scene: Scene) -> None:
     assert list(export(scene.database, TenantId("nobody"))) == []
 
 
-def test_an_export_of_an_altered_chain_says_so(scene: Scene) -> None:
-    scene.sql("UPDATE audit_events SET kind=x'ff' WHERE tenant_id='acme' AND seq=7")
+def test_an_export_of_an_altered_chain_says_so(file_scene: Scene) -> None:
+    file_scene.sql("UPDATE audit_events SET kind=x'ff' WHERE tenant_id='acme' AND seq=7")
     with pytest.raises(ConfigError, match="altered"):
-        list(export(scene.database, ACME))
+        list(export(file_scene.database, ACME))
+
+
+def test_a_server_without_our_tables_is_a_plain_error(tmp_path: Path) -> None:
+    """As a file that is no database is one."""
+    empty = new_place("postgresql", tmp_path, empty=True)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        verify(empty.address, None)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        list(export(empty.address, ACME))
+    empty.drop()
 
 
 def test_batches_join(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -290,8 +327,8 @@ def test_batches_join(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(list(export(scene.database, ACME))) == COUNT
 
 
-async def test_beside_a_running_bot_nothing_is_found_wrong(tmp_path: Path) -> None:
-    async with open_world(tmp_path) as world:
+async def test_beside_a_running_bot_nothing_is_found_wrong(tmp_path: Path, place: Place) -> None:
+    async with open_world(tmp_path, place=place) as world:
         mirror = mirror_of(world)
         stop = asyncio.Event()
 
@@ -302,7 +339,7 @@ async def test_beside_a_running_bot_nothing_is_found_wrong(tmp_path: Path) -> No
 
         working = asyncio.create_task(busy())
         for _ in range(30):
-            report = await asyncio.to_thread(verify, world.path, tmp_path / "audit")
+            report = await asyncio.to_thread(verify, place.address, tmp_path / "audit")
             assert report.ok, [str(found) for found in report.findings]
         stop.set()
         await working

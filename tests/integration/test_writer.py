@@ -17,7 +17,7 @@ from storage.database import Database
 from storage.sqlite import Sqlite, SqliteLink, connect
 from storage.writer import GROUP, Writer
 from tests.kit.clock import NOON
-from tests.kit.world import ACME, World, ids, locked, open_world
+from tests.kit.world import ACME, World, ids, open_world
 
 DIES = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 """A writer thread that dies raises, so that it is seen; these tests want it to die."""
@@ -119,17 +119,17 @@ async def test_the_first_event_of_a_team_in_a_unit_that_fails(world: World) -> N
     assert world.head()[0] == 2
 
 
-async def test_an_sqlite_error_in_a_unit_is_that_units_alone(world: World) -> None:
+async def test_a_database_error_in_a_unit_is_that_units_alone(world: World) -> None:
     answers = await batch(world, note("a"), statement("INSERT INTO nothing VALUES (1)"), note("b"))
     assert answers[0] is answers[2] is None
-    assert isinstance(answers[1], sqlite3.OperationalError)
+    assert isinstance(answers[1], world.place.errors)
     assert [event.kind for event in world.chain()] == ["a", "b"]
 
 
 async def test_a_constraint_in_a_unit_is_that_units_alone(world: World) -> None:
     twice = statement("INSERT INTO audit_heads VALUES ('x', 0, '', 0), ('x', 0, '', 0)")
     answers = await batch(world, twice, note())
-    assert isinstance(answers[0], sqlite3.IntegrityError)
+    assert isinstance(answers[0], world.place.errors)
     assert answers[1] is None
 
 
@@ -145,7 +145,9 @@ async def test_a_unit_that_loses_the_transaction_fails_the_whole_batch(world: Wo
     assert [event.kind for event in world.chain()] == ["later"]
 
 
-async def test_t21_a_full_disk_is_said_clearly_and_ends_when_there_is_space(world: World) -> None:
+async def test_t21_a_full_disk_is_said_clearly_and_ends_when_there_is_space(sqlite_world: World) -> None:
+    """Only SQLite can be told how full its disk is."""
+    world = sqlite_world
     await world.unit(note())
     pages = world.sql("PRAGMA page_count")[0][0]
     await world.unit(statement(f"PRAGMA max_page_count = {pages}"))
@@ -189,7 +191,7 @@ class FlakySqlite(Sqlite):
         super().__init__(path)
         self._failing = failing
 
-    def connect(self, *, read_only: bool = False, alone: bool = False) -> SqliteLink:
+    def connect(self, *, read_only: bool = False, alone: bool = False, patient: bool = True) -> SqliteLink:
         return SqliteLink(cast(Any, Flaky(connect(self.path, read_only=read_only), self._failing)))
 
 
@@ -293,7 +295,7 @@ async def test_listeners_are_called_after_a_commit_that_touched_their_topic(worl
         world.db.writer.listen(topic, listener)
     await world.propose("low_once")
     await asyncio.sleep(0)
-    assert ("pending", 0) in heard
+    assert any(topic == "pending" for topic, _ in heard)
     assert ("audit", 0) in heard
     assert min(seen) == 1
     heard.clear()
@@ -317,12 +319,10 @@ async def test_what_was_rolled_back_is_not_told(world: World) -> None:
 
 async def test_another_process_holding_the_lock_delays_and_loses_nothing(world: World) -> None:
     """T20, as far as one process shows it."""
-    other = locked(world.path)
-    waiting = asyncio.create_task(world.unit(note()))
-    await asyncio.sleep(0.02)
-    assert not waiting.done()
-    other.execute("COMMIT")
-    other.close()
+    with world.place.held():
+        waiting = asyncio.create_task(world.unit(note()))
+        await asyncio.sleep(0.02)
+        assert not waiting.done()
     await asyncio.wait_for(waiting, 10)
     assert [event.kind for event in world.chain()] == ["noted"]
 

@@ -1,16 +1,13 @@
-"""A small world on a real SQLite file: two teams, their people and chats, tools, a clock."""
+"""A small world on a real database: two teams, their people and chats, tools, a clock."""
 
 from __future__ import annotations
 
-import itertools
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
-from uuid import UUID
 
 from core.audit import AuditEvent
 from core.digest import Json
@@ -30,18 +27,14 @@ from core.engine import (
     start,
     undo,
 )
-from core.ids import AccountId, CallId, ConversationId, PersonId, TenantId
+from core.ids import CallId, PersonId, TenantId
 from core.model import (
     SYSTEM,
     CallView,
-    Channel,
     Conversation,
-    Identity,
     Outcome,
-    Person,
     Principal,
     Role,
-    Tenant,
     ToolCall,
     Vote,
 )
@@ -49,57 +42,49 @@ from core.policy import Policy, load_policy
 from core.ports import Records, view
 from core.registry import ToolRegistry
 from core.runner import ToolRunner
-from core.tool import RunResult, ToolContext
-from core.toolstore import ToolRecords
+from core.tool import RunResult
 from storage.database import Database
 from storage.records.audit import event_from_row
 from storage.sqlite import connect
 from storage.writer import Boundary
 from tests.kit.clock import FakeClock
+from tests.kit.context import context_of
 from tests.kit.databases import Place, new_place
+from tests.kit.people import (
+    ACME,
+    APPROVERS_GROUP,
+    GROUP,
+    PEOPLE,
+    SOLO,
+    UMBRELLA,
+    add_people,
+    chat_of,
+    conversation_of,
+    ids,
+    principal,
+)
 from tests.kit.tools import Ledger, registry_of
 
+__all__ = [
+    "ACME",
+    "APPROVERS_GROUP",
+    "GROUP",
+    "PEOPLE",
+    "SOLO",
+    "UMBRELLA",
+    "World",
+    "chat_of",
+    "code_of",
+    "context_of",
+    "dispatcher",
+    "ids",
+    "locked",
+    "open_world",
+    "principal",
+    "refusal_of",
+]
+
 T = TypeVar("T")
-
-ACME = TenantId("acme")
-UMBRELLA = TenantId("umbrella")
-SOLO = TenantId("solo")
-APPROVERS_GROUP = -700
-GROUP = -500
-
-PEOPLE: Mapping[str, Mapping[TenantId, Role]] = {
-    "ann": {ACME: Role.MEMBER},
-    "bob": {ACME: Role.MEMBER},
-    "cat": {ACME: Role.APPROVER},
-    "cid": {ACME: Role.APPROVER},
-    "dan": {ACME: Role.ADMIN},
-    "gus": {ACME: Role.APPROVER, UMBRELLA: Role.MEMBER},
-    "zoe": {UMBRELLA: Role.ADMIN},
-    "sol": {SOLO: Role.ADMIN},
-    "eve": {},
-}
-"""Everybody, and their roles. Each has a private chat whose number is 100 and their place in this list."""
-
-
-def ids() -> Callable[[], str]:
-    """Fresh UUIDv7 texts that count, so that tests are repeatable and short ids differ."""
-    numbers = itertools.count(1)
-    base = (7 << 76) | (2 << 62)
-    return lambda: str(UUID(int=base + next(numbers)))
-
-
-def chat_of(name: str) -> int:
-    """The number of a person's private chat."""
-    return 100 + list(PEOPLE).index(name)
-
-
-def principal(name: str, tenant: TenantId | None = None, **changes: Any) -> Principal:
-    """This person, acting in their (first) team, over Telegram."""
-    roles = PEOPLE[name]
-    tenant = tenant or next(iter(roles), ACME)
-    own = frozenset({roles[tenant]}) if tenant in roles else frozenset()
-    person = Principal(person=PersonId(name), tenant=tenant, roles=own, channel=Channel.TELEGRAM)
-    return replace(person, **changes)
 
 
 @dataclass
@@ -108,6 +93,7 @@ class World:
 
     db: Database
     place: Place
+    folder: Path
     ledger: Ledger
     clock: FakeClock
     registry: ToolRegistry
@@ -134,17 +120,7 @@ class World:
 
     def conversation(self, where: str = "ann", tenant: TenantId = ACME) -> Conversation:
         """The private conversation of a person, or the `group`."""
-        group = where == "group"
-        return Conversation(
-            id=ConversationId(f"{tenant}-{where}"),
-            tenant_id=tenant,
-            account_id=AccountId(f"{tenant}-account-{where}"),
-            channel=Channel.TELEGRAM,
-            chat=str(GROUP if group else chat_of(where)),
-            thread=None,
-            private=not group,
-            owner_id=None if group else PersonId(where),
-        )
+        return conversation_of(where, tenant)
 
     # ------------------------------------------------------------------ units and raw SQL
 
@@ -348,53 +324,6 @@ def dispatcher() -> Principal:
     return SYSTEM
 
 
-class _Store:
-    """Implements `core.toolstore.ToolStore`."""
-
-    def __init__(self, db: Database) -> None:
-        self._db = db
-
-    async def write(self, work: Callable[[ToolRecords], T]) -> T:
-        return await self._db.writer.run("tool", work)
-
-    async def read(self, work: Callable[[ToolRecords], T]) -> T:
-        return await self._db.reader.read(work)
-
-
-class _GoOn:
-    """Implements `core.tool.Cancellation`: nobody asks to stop."""
-
-    requested = False
-
-
-async def _no_progress(_fraction: float, _text: str) -> None:
-    return None
-
-
-def context_of(started: Started, clock: FakeClock, db: Database) -> ToolContext:
-    """What a tool is given for this attempt."""
-    call = started.call
-    return ToolContext(
-        call_id=call.id,
-        tenant_id=call.tenant_id,
-        account_id=call.account_id,
-        conversation_id=call.conversation_id,
-        channel=call.channel,
-        person_id=call.requester_id,
-        person_name=call.requester_name,
-        roles=frozenset({Role.MEMBER}),
-        timezone="UTC",
-        currency="EUR",
-        idempotency_key=call.id,
-        attempt=started.attempt.number,
-        now=clock.now(),
-        deadline=clock.now() + timedelta(seconds=30),
-        progress=_no_progress,
-        cancellation=_GoOn(),
-        store=_Store(db),
-    )
-
-
 @asynccontextmanager
 async def open_world(
     folder: Path, *, place: Place | None = None, boundary: Boundary = lambda place: None
@@ -408,42 +337,17 @@ async def open_world(
     world = World(
         db=db,
         place=place,
+        folder=folder,
         ledger=ledger,
         clock=clock,
         registry=registry_of(ledger),
         new_id=new_id,
     )
     try:
-        await world.unit(lambda records: _people(records, world))
+        await world.unit(lambda records: add_people(records, now=clock.now()))
         yield world
     finally:
         await db.close()
-
-
-def _people(records: Records, world: World) -> None:
-    now = world.clock.now()
-    for tenant in (ACME, UMBRELLA, SOLO):
-        records.people.add_tenant(
-            Tenant(id=tenant, name=tenant.title(), active=True, currency="EUR", timezone="UTC"), now=now
-        )
-        group = world.conversation("group", tenant)
-        records.people.add_conversation(replace(group, chat=f"{GROUP}"), account_name="group", now=now)
-    for name, roles in PEOPLE.items():
-        _person(records, world, name, roles)
-
-
-def _person(records: Records, world: World, name: str, roles: Mapping[TenantId, Role]) -> None:
-    now = world.clock.now()
-    person = PersonId(name)
-    records.people.add_person(
-        Person(id=person, name=name.title(), timezone=None, currency=None, end_replies=True), now=now
-    )
-    records.people.add_identity(
-        Identity(channel=Channel.TELEGRAM, subject=name, person_id=person, private_chat=chat_of(name))
-    )
-    for tenant, role in roles.items():
-        records.people.set_role(tenant, person, role, now=now)
-        records.people.add_conversation(world.conversation(name, tenant), account_name=name, now=now)
 
 
 def refusal_of(answer: object) -> Refused:
