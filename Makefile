@@ -3,7 +3,9 @@
 #   make demo [ARGS="--port 8801"]   the whole product in a browser, without a token or an account
 #   make test                        everything that must hold: what CI runs
 #   make check                       the fast part of it, before a commit
-#   make bench                       how fast the engine is, as ratios
+#   make torture [ARGS="T14"]        every test of the catalogue at full size (hours), into docs/torture.md
+#   make sabotage                    takes out each control in a copy: the tests must miss it
+#   make bench [ARGS="P1 P6"]        how fast it is, as ratios to floors and peers
 #   make fmt                         formats the code, and mends what can be mended
 #   make lock                        pins the newest versions that requirements/*.in allow
 #   make clean                       removes .venv and everything else that can be made again
@@ -23,7 +25,7 @@ LOCK := $(CURDIR)/build/lock/bin/uv pip compile --quiet --upgrade --generate-has
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test check lint bench fmt lock clean
+.PHONY: help demo test check lint torture sabotage bench fmt lock clean
 
 help:
 	@sed -n '/^#   make/s/^#   //p' Makefile
@@ -45,6 +47,12 @@ lint: .venv/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+torture: .venv/.dev
+	@$(BIN)/python -m tests.torture $(ARGS)
+
+sabotage: .venv/.dev
+	@$(BIN)/python -m tests.sabotage $(ARGS)
+
 bench: .venv/.dev
 	@$(BIN)/python -m benchmarks $(ARGS)
 
@@ -58,6 +66,7 @@ lock:
 	build/lock/bin/python -m pip --disable-pip-version-check -qq install uv
 	cd requirements && $(LOCK) runtime.in build.in -o runtime.txt
 	cd requirements && $(LOCK) -c runtime.txt dev.in build.in -o dev.txt
+	cd benchmarks/peers && for peer in requirements-*.in; do $(LOCK) $$peer -o $${peer%.in}.txt; done
 
 clean:
 	rm -rf .venv build dist *.egg-info .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis \
