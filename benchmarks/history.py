@@ -140,6 +140,7 @@ async def _measure(few: Filled, many: Filled) -> Mapping[str, tuple[Sequence[flo
     """Milliseconds of each page, kind by kind, the two databases in turns."""
     engines = Engine(few.path), Engine(many.path)
     sides = [(0, few), (1, many)]
+    pages = [SqlPages(lambda engine=engine: engine.db.pages) for engine in engines]  # type: ignore[misc]
     drawn = random.Random(9)
     taken: dict[str, tuple[list[float], list[float]]] = {kind: ([], []) for kind in KINDS}
     for number in range(ROUNDS + 1):
@@ -147,7 +148,7 @@ async def _measure(few: Filled, many: Filled) -> Mapping[str, tuple[Sequence[flo
             for _ in range(PAGES):
                 sides.reverse()  # neither is always the one that comes first
                 for place, filled in sides:
-                    spent = await _timed(kind, show, SqlPages(engines[place].db.pages), filled, drawn)
+                    spent = await _timed(kind, show, pages[place], filled, drawn)
                     if number:  # the first round only warms up
                         taken[kind][place].append(spent)
     for engine in engines:

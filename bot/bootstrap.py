@@ -113,7 +113,7 @@ class Countersign:
             settings.telegram,
             uow=self.db.writer,
             reader=self.db.reader,
-            pages=SqlPages(self.db.pages),
+            pages=SqlPages(lambda: self.db.pages),
             env=self.env,
             clock=clock,
             home=self.home,

@@ -9,7 +9,7 @@ import sys
 import webbrowser
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import aiohttp
 
@@ -17,13 +17,15 @@ from bot import logs
 from bot.bootstrap import Countersign, build, make_folder, open_demo_folder
 from bot.clock import SystemClock
 from bot.config import Settings, load
-from bot.sandbox.server import RunningSandbox, start_sandbox
 from core.errors import ConfigError
 from core.ids import PersonId
 from core.model import Channel, Identity, Person, Role
 from core.ports import Records
 from core.redaction import Redactor
 from tools.catalog import demo_tools
+
+if TYPE_CHECKING:
+    from bot.sandbox.server import RunningSandbox
 
 DEMO_TOKEN: Final = "7000000001:sandbox-demo-bot"  # noqa: S105 - the sandbox takes any well-formed token
 DEMO_TIMEZONE: Final = "Europe/Berlin"
@@ -88,6 +90,8 @@ async def run_bot(settings: Settings) -> None:
 async def _listening(host: str, port: int, data: Path | None) -> RunningSandbox:
     """A sandbox at this address. Raises ConfigError where nothing can listen there."""
     os.umask(0o077)  # chats are nobody else's on this machine
+    from bot.sandbox.server import start_sandbox  # noqa: PLC0415 - a bot at Telegram does without it
+
     try:
         return await start_sandbox(host=host, port=port, data=data)
     except OSError as error:

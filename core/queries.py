@@ -39,6 +39,7 @@ class HistoryRow:
     requester_name: str
     decided_by: str  # names of those who voted on the last revision, "" where nobody did
     created_at: datetime
+    set_aside: bool = False  # something stored of it cannot be read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

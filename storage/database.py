@@ -9,9 +9,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, TypeVar
-
-from sqlalchemy.ext.asyncio import AsyncEngine
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from core.errors import ConfigError, StorageUnavailable
 from core.ids import NewId
@@ -20,6 +18,9 @@ from storage.link import Backend, Link
 from storage.records.all import SqlRecords
 from storage.sqlite import Sqlite
 from storage.writer import Boundary, Writer
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 T = TypeVar("T")
 Address = Path | str
@@ -123,13 +124,21 @@ class Database:
             self._unlock()
             raise
         self.reader = SnapshotReader(self.backend, new_id=new_id)
-        self.pages: AsyncEngine = self.backend.engine()
+        self._pages: AsyncEngine | None = None
+
+    @property
+    def pages(self) -> AsyncEngine:
+        """SQLAlchemy's way in, for lists: made when the first one is asked for."""
+        if self._pages is None:
+            self._pages = self.backend.engine()
+        return self._pages
 
     async def close(self) -> None:
         """Commits what is under way, closes everything, gives the folder free."""
         await self.writer.close()
         self.reader.close()
-        await self.pages.dispose()
+        if self._pages is not None:
+            await self._pages.dispose()
         self._unlock()
 
     def _unlock(self) -> None:

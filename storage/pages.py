@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, select, union_all
+from sqlalchemy import ColumnElement, Select, and_, exists, select, union_all
 from sqlalchemy.engine import Row
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from core.errors import Code, CorruptRecord, InvalidInput, StorageUnavailable
 from core.ids import CallId, TenantId
@@ -19,8 +18,11 @@ from core.policy.evaluate import eligible
 from core.queries import DEFAULT_LIMIT, MAX_LIMIT, AuditPage, HistoryFilter, HistoryRow, Page
 from storage.records.audit import event_from_row
 from storage.records.calls import from_row
-from storage.schema import approvals, audit_events, tool_calls
+from storage.schema import approvals, audit_events, outcomes, quarantine, tool_calls
 from storage.times import from_ms, to_ms
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 _c = tool_calls.c
 _a = approvals.c
@@ -33,6 +35,9 @@ _LISTED: Final = (
     _c.requester_name,
     _c.revision,
     _c.created_at,
+    exists()
+    .where(quarantine.c.source.in_([tool_calls.name, outcomes.name]), quarantine.c.row_id == _c.id)
+    .label("set_aside"),
 )
 _BATCH: Final = 200
 _JITTER_MS: Final = 60_000
@@ -48,13 +53,13 @@ class SqlPages:
     the history; only where several filters are combined are rows read that fit one and not the others.
     """
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: Callable[[], AsyncEngine]) -> None:
         self._engine = engine
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[AsyncConnection]:
         try:
-            async with self._engine.connect() as connection:
+            async with self._engine().connect() as connection:
                 yield connection
         except DBAPIError as error:
             raise StorageUnavailable(f"The database cannot be read ({error.orig}).") from error
@@ -255,4 +260,5 @@ def _row(call: _Key, names: Sequence[str]) -> HistoryRow:
         requester_name=call.requester_name,
         decided_by=", ".join(names),
         created_at=from_ms(call.created_at),
+        set_aside=bool(call.set_aside),
     )

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 from psycopg.pq import TransactionStatus
 from sqlalchemy import make_url
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from core.errors import ConfigError
 from storage.migrate import upgrade
 from storage.statements import DialectName, Row, Session, Statement
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 CONNECT_TIMEOUT_S: Final = 10
 ALONE_WITHIN_S: Final = 3
@@ -71,7 +73,6 @@ class PipelinedSession(Session):
         if self._waiting:
             self._sync()
         self._connection.execute("RELEASE unit")
-        self._waiting = True
 
     def undo(self) -> None:
         """The failed pipeline is ended first: until then the server skips everything."""
@@ -183,13 +184,19 @@ class Postgresql:
             )
         return PostgresqlLink(connection)
 
-    def revision(self) -> str | None:
+    def revision(self, *, to_write: bool = False) -> str | None:
         """The migration that the database stands at; None where it has none yet.
 
-        Raises ConfigError where it cannot be reached.
+        Raises ConfigError where it cannot be reached, or not be written although that is what is wanted.
         """
         try:
             with psycopg.connect(self._conninfo, connect_timeout=CONNECT_TIMEOUT_S) as connection:
+                if to_write and connection.execute("SHOW transaction_read_only").fetchone() == ("on",):
+                    raise ConfigError(
+                        f"The database {self.shown} is read-only: a standby, or one with "
+                        "default_transaction_read_only on, for it or for this user. "
+                        "Turn that off, or name the primary in storage.url."
+                    )
                 if connection.execute("SELECT to_regclass('alembic_version')").fetchone() == (None,):
                     return None
                 row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
@@ -198,11 +205,15 @@ class Postgresql:
         return None if row is None else str(row[0])
 
     def migrate(self) -> bool:
-        """Brings the schema to this version's; see `storage.link.Backend.migrate`."""
-        return upgrade(self._url, current=self.revision(), shown=self.shown)
+        """Brings the schema to this version's; see `storage.link.Backend.migrate`. Raises ConfigError also
+        where nobody may write there."""
+        current = self.revision(to_write=True)
+        return upgrade(self._url, current=current, shown=self.shown)
 
     def engine(self) -> AsyncEngine:
         """A few connections, each tried before it is used again."""
+        from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415 - 6 MB, for lists only
+
         return create_async_engine(self._url, pool_size=2, max_overflow=2, pool_pre_ping=True)
 
 

@@ -5,12 +5,12 @@ Values are bound by name, so the order of columns cannot mix them up.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any, Literal, Protocol
 
 from sqlalchemy import BindParameter, Table, bindparam, insert
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.dialects.postgresql.base import PGDialect
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.sql.expression import ClauseElement
@@ -18,10 +18,24 @@ from sqlalchemy.sql.expression import ClauseElement
 DialectName = Literal["sqlite", "postgresql"]
 Row = Sequence[Any]
 
-_DIALECTS: Final[Mapping[DialectName, Dialect]] = {
-    "sqlite": SQLiteDialect(paramstyle="named"),
-    "postgresql": PGDialect(paramstyle="pyformat"),  # type: ignore[no-untyped-call]
-}
+
+class Inserter(Protocol):
+    """A dialect's own `insert`, whose statements know ON CONFLICT."""
+
+    def __call__(self, table: Table, /) -> Any:
+        """An insert into this table."""
+        ...
+
+
+@cache
+def _dialect(name: DialectName) -> tuple[Dialect, Inserter]:
+    if name == "sqlite":
+        return SQLiteDialect(paramstyle="named"), sqlite_insert
+    # Importing it takes a tenth of a start, which one on SQLite need not pay.
+    from sqlalchemy.dialects.postgresql import insert as postgresql_insert  # noqa: PLC0415
+    from sqlalchemy.dialects.postgresql.base import PGDialect  # noqa: PLC0415
+
+    return PGDialect(paramstyle="pyformat"), postgresql_insert  # type: ignore[no-untyped-call]
 
 
 class Cursor(Protocol):
@@ -46,9 +60,10 @@ class Cursor(Protocol):
 
 
 class Statement:
-    """One statement, written once. Bind values by `arg` names."""
+    """One statement, written once; where it has ON CONFLICT, as a function of the dialect's own `insert`.
+    Bind values by `arg` names."""
 
-    def __init__(self, clause: ClauseElement) -> None:
+    def __init__(self, clause: ClauseElement | Callable[[Inserter], ClauseElement]) -> None:
         self._clause = clause
         self.compiled: dict[DialectName, tuple[str, dict[str, Any]]] = {}
 
@@ -56,9 +71,9 @@ class Statement:
         """The SQL text and the constants that it binds itself."""
         found = self.compiled.get(dialect)
         if found is None:
-            compiled = self._clause.compile(
-                dialect=_DIALECTS[dialect], compile_kwargs={"render_postcompile": True}
-            )
+            compiler, inserter = _dialect(dialect)
+            clause = self._clause if isinstance(self._clause, ClauseElement) else self._clause(inserter)
+            compiled = clause.compile(dialect=compiler, compile_kwargs={"render_postcompile": True})
             constants = {name: value for name, value in compiled.params.items() if value is not None}
             found = self.compiled[dialect] = (str(compiled), constants)
         return found
@@ -116,13 +131,16 @@ def arg(name: str) -> BindParameter[Any]:
     return bindparam(name, None)
 
 
+def all_columns(table: Table) -> dict[str, BindParameter[Any]]:
+    """Every column of a table, bound under its own name."""
+    return {column.name: arg(column.name) for column in table.columns}
+
+
 def insert_into(table: Table) -> Statement:
     """Inserts one whole row, every column bound under its own name."""
-    return Statement(insert(table).values({column.name: arg(column.name) for column in table.columns}))
+    return Statement(insert(table).values(all_columns(table)))
 
 
 def insert_once(table: Table) -> Statement:
     """Like `insert_into`, but leaves an existing row alone; the row count tells which."""
-    values = {column.name: arg(column.name) for column in table.columns}
-    # ON CONFLICT DO NOTHING is spelt alike on both databases: the construct of one compiles for the other.
-    return Statement(postgresql.insert(table).values(values).on_conflict_do_nothing())
+    return Statement(lambda insert: insert(table).values(all_columns(table)).on_conflict_do_nothing())

@@ -144,7 +144,6 @@ class Writer:
             for unit in batch:
                 _run_unit(link, records, unit)
             records.audit.flush()
-            records.session.flush()
             for unit in batch:
                 self._boundary(f"{unit.name}.before_commit")
             committing = True
@@ -163,17 +162,11 @@ class Writer:
 
     def _begin(self) -> tuple[Link, SqlRecords]:
         """A transaction, on a connection that is made anew where it was lost meanwhile."""
+        if self._link is not None and self._link.lost:
+            self._drop_link()
         if self._link is None:
             self._link = self._connect()
-        try:
-            session = self._link.begin()
-            session.flush()
-        except self._backend.errors:
-            if not self._link.lost:
-                raise
-            self._drop_link()
-            self._link = self._connect()
-            session = self._link.begin()
+        session = self._link.begin()
         return self._link, SqlRecords(session, new_id=self._new_id)
 
     def _fail(self, batch: list[_Unit], error: Exception, *, unknown: bool) -> None:

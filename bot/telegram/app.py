@@ -32,13 +32,15 @@ from bot.telegram.inbox import Inbox
 from bot.telegram.pace import Pace
 from bot.telegram.relay import ProgressOf, Relay
 from bot.telegram.render import texts, toasts
+from bot.telegram.render.message import Shown
 from bot.telegram.replies import reply
 from bot.telegram.request import AiohttpRequest
 from bot.telegram.sender import Sender
 from bot.telegram.taps import Query, answer, read_tap, tap
 from bot.telegram.turn import AlreadyHandled, Front, Turn, turn_of
 from core.engine import Env
-from core.errors import ConfigError, StorageUnavailable
+from core.engine.readable import set_aside
+from core.errors import ConfigError, CorruptRecord, StorageUnavailable
 from core.ids import TenantId
 from core.model import Role
 from core.ports import Reader, Records, UnitOfWork
@@ -326,18 +328,31 @@ class TelegramBot:
 
     async def _went_wrong(self, update_id: int, error: BaseException | None, *, chat: int | None) -> None:
         reference = f"{update_id:x}"[-6:]
+        if isinstance(error, CorruptRecord):
+            log.error("a record cannot be read", table=error.table, row=error.row_id, column=error.column)
+            shown = texts.unreadable(error)
+            await self._done(update_id, error="corrupt_record", chat=chat, shown=shown, corrupt=error)
+            return
         log.error("an update could not be handled", reference=reference, exc_info=error)
-        await self._done(update_id, error=type(error).__name__, chat=chat, reference=reference)
+        await self._done(update_id, error=type(error).__name__, chat=chat, shown=texts.went_wrong(reference))
 
     async def _done(
-        self, update_id: int, *, error: str | None = None, chat: int | None = None, reference: str = ""
+        self,
+        update_id: int,
+        *,
+        error: str | None = None,
+        chat: int | None = None,
+        shown: Shown | None = None,
+        corrupt: CorruptRecord | None = None,
     ) -> None:
         now = self._clock.real()
 
         def work(records: Records) -> None:
             fresh = records.inbox.done(self._bot.id, update_id, now=now, error=error)
-            if fresh and chat is not None:
-                reply(records, self._home, chat, texts.went_wrong(reference), now=self._clock.now())
+            if corrupt is not None:
+                set_aside(records, corrupt, now=self._clock.now())
+            if fresh and chat is not None and shown is not None:
+                reply(records, self._home, chat, shown, now=self._clock.now())
 
         await self._uow.run("inbox.done", work)
 

@@ -10,6 +10,7 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -19,8 +20,10 @@ from telegram.request import BaseRequest
 
 from bot.clock import SystemClock
 from bot.logs import get_logger
-from core.errors import StorageUnavailable
-from core.ports import Reader, UnitOfWork
+from core.engine.readable import set_aside
+from core.errors import CorruptRecord, StorageUnavailable
+from core.json_text import read_json
+from core.ports import Reader, Records, UnitOfWork
 
 log = get_logger(__name__)
 
@@ -136,16 +139,17 @@ class Inbox:
         """Hands over everything that was stored and not done, in order."""
         rows = await self._reader.read(lambda records: records.inbox.undone(self._bot.id, limit=100_000))
         for update_id, payload in rows:
-            try:
-                self._enqueue(json.loads(payload))
-            except (ValueError, RecursionError):
-                log.error("a stored update cannot be read", update_id=update_id)
-                await self._uow.run(
-                    "inbox.corrupt",
-                    lambda records, number=update_id: records.inbox.done(  # type: ignore[misc]
-                        self._bot.id, number, now=self._clock.real(), error="corrupt_record"
-                    ),
-                )
+            raw = _stored(payload)
+            if raw is not None and _update_id(raw) == update_id:
+                self._enqueue(raw)
+            else:
+                await self._uow.run("inbox.corrupt", partial(self._set_aside, update_id=update_id))
+
+    def _set_aside(self, records: Records, *, update_id: int) -> None:
+        log.error("a stored update cannot be read", update_id=update_id)
+        now = self._clock.both()
+        set_aside(records, CorruptRecord("inbox", f"{self._bot.id}:{update_id}", "payload"), now=now.wall)
+        records.inbox.done(self._bot.id, update_id, now=now.real, error="corrupt_record")
 
     def _enqueue(self, raw: Raw) -> None:
         chat = chat_of(raw)
@@ -192,6 +196,14 @@ def _id_in(holder: object, key: str) -> int | None:
     inner = holder.get(key) if isinstance(holder, dict) else None
     found = inner.get("id") if isinstance(inner, dict) else None
     return found if isinstance(found, int) else None
+
+
+def _stored(payload: str) -> Raw | None:
+    try:
+        raw = read_json(payload)
+    except ValueError:
+        return None
+    return raw if isinstance(raw, dict) else None
 
 
 def _listed(answer: object) -> Sequence[object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,8 @@ from bot.telegram.replies import reply
 from bot.telegram.turn import Speaker, Turn, known_person, place, principal
 from core.digest import Json
 from core.engine import Proposal, Refused, propose
-from core.errors import InvalidInput
+from core.engine.readable import set_aside
+from core.errors import CorruptRecord, InvalidInput
 from core.model import Channel, Conversation, Person, Principal
 from core.parsing import Candidate, ParseContext, Reading, Understood, fill, question, understand
 from core.ports import Dialogue, Records
@@ -156,7 +158,8 @@ def _hear(records: Records, turn: Turn) -> _Heard:
     speaker = turn.speaker(records)
     dialogue = None
     if speaker.person is not None:
-        dialogue = records.dialogues.get(turn.chat.id, speaker.person.id)
+        with suppress(CorruptRecord):  # `open_question` sets it aside, where it may write
+            dialogue = records.dialogues.get(turn.chat.id, speaker.person.id)
     return _Heard(speaker=speaker, dialogue=dialogue)
 
 
@@ -204,9 +207,20 @@ def _act(records: Records, turn: Turn, message: Message, text: str, understood: 
                 _reply(records, turn, message, texts.unknown(nearest))
 
 
+def open_question(records: Records, turn: Turn, person: Person) -> Dialogue | None:
+    """The person's open question here. One that cannot be read is set aside and closed: it can be asked
+    again, and must not hold up all that the person says."""
+    try:
+        return records.dialogues.get(turn.chat.id, person.id)
+    except CorruptRecord as corrupt:
+        set_aside(records, corrupt, now=turn.now.wall)
+        records.dialogues.drop(turn.chat.id, person.id)
+        return None
+
+
 def _origin(records: Records, turn: Turn, person: Person, message: Message) -> int:
     """The message that an open question began with; this one where there is none."""
-    dialogue = records.dialogues.get(turn.chat.id, person.id)
+    dialogue = open_question(records, turn, person)
     return int(dialogue.state["message"]) if dialogue is not None else message.message_id
 
 

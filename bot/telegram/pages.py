@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from bot.telegram import histories, settings
 from bot.telegram.buttons import Page, PageButton
-from bot.telegram.messages import CHOOSE, NONE_OF_THESE, ask_or_propose, from_state, propose_candidate
+from bot.telegram.messages import (
+    CHOOSE,
+    NONE_OF_THESE,
+    ask_or_propose,
+    from_state,
+    open_question,
+    propose_candidate,
+)
 from bot.telegram.render import texts, toasts
 from bot.telegram.render.toasts import Toast
 from bot.telegram.replies import reply
@@ -46,7 +53,7 @@ def _choose(records: Records, turn: Turn, argument: str, message_id: int) -> Toa
     """An answer to "Did you mean": only the person who was asked, and only on the newest question."""
     person = known_person(records, turn)
     role = records.people.role(turn.front.home, person.id)
-    dialogue = records.dialogues.get(turn.chat.id, person.id)
+    dialogue = open_question(records, turn, person)
     origin, _, choice = argument.partition(".")
     if role is None:
         return _no_access()

@@ -19,6 +19,7 @@ from bot.telegram.render import card as render
 from bot.telegram.render.message import Document, Shown
 from bot.telegram.sender import Answer, Delivered, Gone, Later, Moved, Sender
 from core.engine import Env
+from core.engine.readable import set_aside
 from core.engine.routing import follow_chat
 from core.errors import CorruptRecord, StorageUnavailable
 from core.ids import CallId, PersonId
@@ -136,6 +137,8 @@ class Relay:
                         self.refresh(card.chat, card.message_id)
                 turn += 1
                 await asyncio.sleep(PROGRESS_EVERY_S)
+        except StorageUnavailable:
+            return  # nothing is lost: the call's end comes through the outbox
         finally:
             self._moving.discard(call_id)
 
@@ -144,7 +147,7 @@ class Relay:
         try:
             while True:
                 event.clear()
-                wait = await self._step(chat)
+                wait = await self._try_step(chat)
                 if wait is None and not event.is_set():
                     return
                 if wait:
@@ -163,6 +166,14 @@ class Relay:
         await _until(event, seconds)
         self._idle[chat].clear()
 
+    async def _try_step(self, chat: int) -> float | None:
+        """One step; a database that is held up is waited for."""
+        try:
+            return await self._step(chat)
+        except StorageUnavailable as error:
+            log.warning("the outbox waits for the database", error=str(error))
+            return STORAGE_RETRY_S
+
     async def _step(self, chat: int) -> float | None:
         """Sends the chat's next message. Seconds to wait before the next step; None: nothing is left."""
         try:
@@ -175,9 +186,8 @@ class Relay:
             if due > 0:
                 return due
             return await self._send(job)
-        except StorageUnavailable as error:
-            log.warning("the outbox waits for the database", error=str(error))
-            return STORAGE_RETRY_S
+        except StorageUnavailable:
+            raise
         except CorruptRecord as error:
             log.error("an outgoing message cannot be read", table=error.table, row=error.row_id)
             return await self._drop_corrupt(chat, error)
@@ -323,7 +333,7 @@ class Relay:
         now = self._clock.real()
 
         def work(records: Records) -> None:
-            records.calls.set_aside(error, now=now)
+            set_aside(records, error, now=now)
             records.outbox.drop_first(chat, now=now, error="corrupt_record")
 
         await self._uow.run("relay.corrupt", work)

@@ -20,6 +20,7 @@ from bot.telegram.tap_verbs import VERBS, NotShownYet, Tap, Tapped, told_no
 from bot.telegram.turn import AlreadyHandled, Front, Turn, known_person, principal
 from core.engine import Refused
 from core.engine.answers import refused
+from core.engine.readable import set_aside
 from core.errors import Code, CorruptRecord, Refusal
 from core.guards import not_found
 from core.ports import Records
@@ -95,20 +96,29 @@ async def answer(turn: Turn, query: Query, toast: Toast) -> None:
 async def _decided(turn: Turn, button: CallButton, message_id: int) -> Tapped:
     name = f"tap.{button.verb.name.lower()}"
     try:
-        return await turn.effect(name, lambda records: _act(records, turn, button, message_id, final=False))
-    except NotShownYet:
-        await turn.front.relay.settled(turn.chat.id)
-    return await turn.effect(name, lambda records: _act(records, turn, button, message_id, final=True))
+        try:
+            return await turn.effect(
+                name, lambda records: _act(records, turn, button, message_id, final=False)
+            )
+        except NotShownYet:
+            await turn.front.relay.settled(turn.chat.id)
+        return await turn.effect(name, lambda records: _act(records, turn, button, message_id, final=True))
+    except CorruptRecord as found:
+        corrupt = found
+    return await turn.effect(name, lambda records: _unreadable(records, turn, corrupt))
+
+
+def _unreadable(records: Records, turn: Turn, corrupt: CorruptRecord) -> Tapped:
+    """A tap on what cannot be read, whatever of it: nothing is done but that it is set aside, and told."""
+    set_aside(records, corrupt, now=turn.now.wall)
+    return told_no(Refused(refusal=Refusal(Code.CORRUPT_RECORD, corrupt.message)))
 
 
 def _act(records: Records, turn: Turn, button: CallButton, message_id: int, *, final: bool) -> Tapped:
     """One tap, inside its transaction: who taps, which call, on which card; then the button's verb."""
     person = known_person(records, turn)
     by = principal(person.id, turn.front.home, records.people.role(turn.front.home, person.id))
-    try:
-        call = records.calls.get(button.call_id)
-    except CorruptRecord as corrupt:
-        return told_no(Refused(refusal=Refusal(Code.CORRUPT_RECORD, corrupt.message)))
+    call = records.calls.get(button.call_id)
     if call is None:
         verb = button.verb.name.lower()
         return told_no(refused(records, not_found(), verb=verb, by=by, now=turn.now.wall))

@@ -6,8 +6,6 @@ import re
 from collections import defaultdict
 from typing import Final
 
-from rapidfuzz import fuzz, process
-
 from core.parsing.index import Index
 from core.parsing.language import ENGLISH
 from core.parsing.text import Words, plain
@@ -28,6 +26,8 @@ def nearest(said: str, index: Index) -> tuple[str, ...]:
 
 
 def _spelt(name: str, index: Index) -> list[str]:
+    from rapidfuzz import fuzz, process  # noqa: PLC0415 - 3 MB, for texts that were not understood
+
     known = {command: one.tool.name for command, one in index.commands.items()}
     known.update({tool: tool for tool in index.tools})
     found = process.extract(name, list(known), scorer=fuzz.ratio, score_cutoff=_CUTOFF, limit=_MOST)

@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from rapidfuzz.fuzz import ratio
-
 from core.parsing.language import Language
 from core.parsing.slots import Reader, Values, merged
 from core.parsing.text import Words
@@ -158,6 +156,8 @@ class Matcher:
     def _same(self, word: str, said: str) -> bool:
         if said == word or not self._typos or len(word) < 4 or len(said) > 2 * len(word):
             return said == word
+        from rapidfuzz.fuzz import ratio  # noqa: PLC0415 - 3 MB, for words that are spelt wrong
+
         return ratio(word, said, score_cutoff=_TYPO) > 0
 
     def _text(self, part: int, hole: Hole, at: int, so_far: Match) -> Match | None:

@@ -11,6 +11,7 @@ from sqlalchemy import or_, select, update
 
 from core.errors import CorruptRecord
 from core.ids import CallId, PersonId
+from core.json_text import read_json
 from core.lifecycle import Status
 from core.model import Approval, Attempt, Channel, Outcome, Vote
 from storage.schema import approvals, attempts, outcomes, quarantine, tool_calls
@@ -207,6 +208,6 @@ def _outcome(row: Row) -> Outcome:
 
 def _json(values: dict[str, Any], column: str) -> Any:
     try:
-        return json.loads(values[column])
-    except (TypeError, ValueError, RecursionError):
+        return read_json(values[column])
+    except ValueError:
         raise CorruptRecord(outcomes.name, values["call_id"], column) from None

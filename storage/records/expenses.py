@@ -8,7 +8,6 @@ from decimal import Decimal, InvalidOperation
 from typing import Final
 
 from sqlalchemy import func, literal_column, or_, select, update
-from sqlalchemy.dialects import postgresql
 
 from core.errors import CorruptRecord, StorageUnavailable
 from core.ids import AccountId, CallId, PersonId, TenantId
@@ -26,10 +25,12 @@ _next_number = (
     .scalar_subquery()
 )
 _ADD: Final = Statement(
-    postgresql.insert(expenses)
-    .values({column.name: arg(column.name) for column in expenses.columns} | {"number": _next_number})
-    .on_conflict_do_nothing()
-    .inline()  # no RETURNING, which would leave SQLite's statement open
+    lambda insert: (
+        insert(expenses)
+        .values({column.name: arg(column.name) for column in expenses.columns} | {"number": _next_number})
+        .on_conflict_do_nothing()
+        .inline()
+    )  # no RETURNING, which would leave SQLite's statement open
 )
 _columns = select(*(_e[name] for name in Expense.__slots__))
 _OF_CALL: Final = Statement(_columns.where(_e.call_id == arg("call")))

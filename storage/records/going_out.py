@@ -8,27 +8,26 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import and_, null, or_, select, text, update
-from sqlalchemy.dialects import postgresql
 
 from core.digest import Json
 from core.errors import CorruptRecord
 from core.ids import AccountId, CallId, CardId, NewId, PersonId, TenantId
+from core.json_text import read_json
 from core.lifecycle import ENDS, Status
 from core.model import Card, ToolCall
 from core.ports import OutboxRow
 from storage.schema import cards, deliveries, outbox
-from storage.statements import Row, Session, Statement, arg, insert_into, insert_once
+from storage.statements import Row, Session, Statement, all_columns, arg, insert_into, insert_once
 from storage.times import from_ms, to_ms
 
 _o = outbox.c
 _OUT: Final = insert_into(outbox)
-_insert = postgresql.insert(outbox).values({column.name: arg(column.name) for column in outbox.columns})
 # A card that waits already only learns the version it must reach; its place in the chat's order stays.
 _OUT_CARD: Final = Statement(
-    _insert.on_conflict_do_update(
+    lambda insert: (put := insert(outbox).values(all_columns(outbox))).on_conflict_do_update(
         index_elements=["card_id"],
         index_where=text("done_at IS NULL AND card_id IS NOT NULL"),
-        set_={"card_version": _insert.excluded.card_version},
+        set_={"card_version": put.excluded.card_version},
     )
 )
 _COLUMNS: Final = (
@@ -241,8 +240,8 @@ def _maybe_card(row: Row | None) -> Card | None:
 def _outbox_row(row: Row) -> OutboxRow:
     values: dict[str, Any] = dict(zip(OutboxRow.__slots__, row, strict=True))
     try:
-        payload = json.loads(values["payload"])
-    except (TypeError, ValueError, RecursionError):
+        payload = read_json(values["payload"])
+    except ValueError:
         payload = None
     if not isinstance(payload, dict):
         raise CorruptRecord(outbox.name, values["id"], "payload")

@@ -8,13 +8,13 @@ from datetime import datetime
 from typing import Final
 
 from sqlalchemy import delete, select, update
-from sqlalchemy.dialects import postgresql
 
 from core.errors import CorruptRecord
 from core.ids import PersonId
+from core.json_text import read_json
 from core.ports import Dialogue
 from storage.schema import dialogues, inbox
-from storage.statements import Session, Statement, arg, insert_once
+from storage.statements import Session, Statement, all_columns, arg, insert_once
 from storage.times import from_ms, to_ms
 
 _i = inbox.c
@@ -34,11 +34,10 @@ _DONE: Final = Statement(
 
 _d = dialogues.c
 _DIALOGUE: Final = Statement(select(dialogues).where(_d.chat == arg("chat_"), _d.person_id == arg("person")))
-_put = postgresql.insert(dialogues).values({column.name: arg(column.name) for column in dialogues.columns})
 _PUT: Final = Statement(
-    _put.on_conflict_do_update(
+    lambda insert: (put := insert(dialogues).values(all_columns(dialogues))).on_conflict_do_update(
         index_elements=["chat", "person_id"],
-        set_={name: _put.excluded[name] for name in ("tenant_id", "kind", "state", "at")},
+        set_={name: put.excluded[name] for name in ("tenant_id", "kind", "state", "at")},
     )
 )
 _DROP: Final = Statement(delete(dialogues).where(_d.chat == arg("chat_"), _d.person_id == arg("person")))
@@ -90,8 +89,8 @@ class Dialogues:
         if row is None:
             return None
         try:
-            state = json.loads(row[4])
-        except (TypeError, ValueError, RecursionError):
+            state = read_json(row[4])
+        except ValueError:
             state = None
         if not isinstance(state, dict):
             raise CorruptRecord(dialogues.name, f"{chat}:{person_id}", "state")

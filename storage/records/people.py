@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import case, delete, func, null, select, update
-from sqlalchemy.dialects import postgresql
 
 from core.ids import AccountId, ConversationId, PersonId, TenantId
 from core.model import Channel, Conversation, Identity, Membership, Person, Role, Tenant
@@ -23,7 +22,7 @@ from storage.schema import (
     people,
     tenants,
 )
-from storage.statements import Row, Session, Statement, arg, insert_once
+from storage.statements import Row, Session, Statement, all_columns, arg, insert_once
 from storage.times import from_ms, to_ms
 
 _TENANT: Final = Statement(
@@ -71,10 +70,9 @@ _MEMBERS: Final = Statement(
 _TENANTS_OF: Final = Statement(
     select(_m.tenant_id).where(_m.person_id == arg("person")).order_by(_m.created_at, _m.tenant_id)
 )
-_new_role = postgresql.insert(memberships).values({c.name: arg(c.name) for c in memberships.columns})
 _SET_ROLE: Final = Statement(
-    _new_role.on_conflict_do_update(
-        index_elements=["tenant_id", "person_id"], set_={"role": _new_role.excluded.role}
+    lambda insert: (put := insert(memberships).values(all_columns(memberships))).on_conflict_do_update(
+        index_elements=["tenant_id", "person_id"], set_={"role": put.excluded.role}
     )
 )
 _REMOVE: Final = Statement(

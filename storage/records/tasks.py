@@ -7,7 +7,6 @@ from datetime import date, datetime
 from typing import Final
 
 from sqlalchemy import func, literal_column, null, or_, select, update
-from sqlalchemy.dialects import postgresql
 
 from core.errors import CorruptRecord, StorageUnavailable
 from core.ids import AccountId, CallId, PersonId, TenantId
@@ -25,10 +24,12 @@ _next_number = (
     .scalar_subquery()
 )
 _ADD: Final = Statement(
-    postgresql.insert(tasks)
-    .values({column.name: arg(column.name) for column in tasks.columns} | {"number": _next_number})
-    .on_conflict_do_nothing()
-    .inline()  # no RETURNING, which would leave SQLite's statement open
+    lambda insert: (
+        insert(tasks)
+        .values({column.name: arg(column.name) for column in tasks.columns} | {"number": _next_number})
+        .on_conflict_do_nothing()
+        .inline()
+    )  # no RETURNING, which would leave SQLite's statement open
 )
 _columns = select(*(_t[name] for name in Task.__slots__))
 _OF_CALL: Final = Statement(_columns.where(_t.call_id == arg("call")))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, Column, MetaData, Text
+from sqlalchemy import BigInteger, Column, Connection, Index, MetaData, Text, event, text
 
 metadata = MetaData(
     naming_convention={
@@ -36,3 +36,21 @@ def time(name: str, *, nullable: bool = False) -> Column[int]:
 def words(name: str, *, nullable: bool = False) -> Column[str]:
     """A text."""
     return Column(name, Text, nullable=nullable)
+
+
+def partial_index(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+    """An index over the rows that fulfil `where`, on both databases.
+
+    SQLAlchemy loads a dialect as soon as an option of it is named; a start on SQLite does without the other
+    one, so PostgreSQL's is set when its tables are made.
+    """
+    return Index(name, *columns, unique=unique, sqlite_where=text(where), info={"where": where})
+
+
+@event.listens_for(metadata, "before_create")
+def _on_postgresql(_: MetaData, connection: Connection, **_more: object) -> None:
+    if connection.dialect.name == "postgresql":
+        for table in metadata.tables.values():
+            for index in table.indexes:
+                if "where" in index.info:
+                    index.dialect_options["postgresql"]["where"] = text(index.info["where"])

@@ -12,12 +12,11 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    text,
 )
 
 from core.lifecycle import ENDS, Status
 from core.model import Channel, Risk, Vote
-from storage.schema.base import metadata, one_of, time, words
+from storage.schema.base import metadata, one_of, partial_index, time, words
 
 tool_calls = Table(
     "tool_calls",
@@ -58,22 +57,18 @@ tool_calls = Table(
     CheckConstraint(one_of("status", Status), name="status"),
     CheckConstraint(one_of("risk", Risk), name="risk"),
     CheckConstraint(one_of("channel", Channel), name="channel"),
-    Index(
+    partial_index(
         "uq_tool_calls_key",
         "tenant_id",
         "idempotency_key",
         unique=True,
-        sqlite_where=text("idempotency_key IS NOT NULL"),
-        postgresql_where=text("idempotency_key IS NOT NULL"),
+        where="idempotency_key IS NOT NULL",
     ),
-    Index(
+    partial_index(
         "uq_tool_calls_undo_of",
         "undo_of",
         unique=True,
-        sqlite_where=text("undo_of IS NOT NULL AND status NOT IN ('denied','expired','cancelled','failed')"),
-        postgresql_where=text(
-            "undo_of IS NOT NULL AND status NOT IN ('denied','expired','cancelled','failed')"
-        ),
+        where="undo_of IS NOT NULL AND status NOT IN ('denied','expired','cancelled','failed')",
     ),
     # Lists page backwards by id, which is by time: one index for each thing a list is narrowed by.
     Index("ix_tool_calls_tenant_id", "tenant_id", "id"),
@@ -81,12 +76,11 @@ tool_calls = Table(
     Index("ix_tool_calls_tenant_tool", "tenant_id", "tool", "id"),
     Index("ix_tool_calls_tenant_requester", "tenant_id", "requester_id", "id"),
     # What waits, for sweepers and dispatchers: small whatever the history's size.
-    Index(
+    partial_index(
         "ix_tool_calls_waiting",
         "status",
         "id",
-        sqlite_where=text("status IN ('proposed','pending')"),
-        postgresql_where=text("status IN ('proposed','pending')"),
+        where="status IN ('proposed','pending')",
     ),
 )
 
@@ -120,18 +114,16 @@ attempts = Table(
     time("lease_until"),
     time("ended_at", nullable=True),
     UniqueConstraint("call_id", "number"),
-    Index(
+    partial_index(
         "uq_attempts_live",
         "call_id",
         unique=True,
-        sqlite_where=text("ended_at IS NULL"),
-        postgresql_where=text("ended_at IS NULL"),
+        where="ended_at IS NULL",
     ),
-    Index(
+    partial_index(
         "ix_attempts_lease",
         "lease_until",
-        sqlite_where=text("ended_at IS NULL"),
-        postgresql_where=text("ended_at IS NULL"),
+        where="ended_at IS NULL",
     ),
 )
 

@@ -8,10 +8,9 @@ from sqlalchemy import (
     Integer,
     Table,
     Text,
-    text,
 )
 
-from storage.schema.base import metadata, time, words
+from storage.schema.base import metadata, partial_index, time, words
 
 tasks = Table(
     "tasks",
@@ -28,13 +27,12 @@ tasks = Table(
     time("completed_at", nullable=True),
     words("completed_by_call", nullable=True),
     words("removed_by_call", nullable=True),
-    Index(
+    partial_index(
         "ix_tasks_open",
         "tenant_id",
         "account_id",
         "number",
-        sqlite_where=text("completed_at IS NULL AND removed_by_call IS NULL"),
-        postgresql_where=text("completed_at IS NULL AND removed_by_call IS NULL"),
+        where="completed_at IS NULL AND removed_by_call IS NULL",
     ),
 )
 

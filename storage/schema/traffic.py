@@ -12,10 +12,9 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    text,
 )
 
-from storage.schema.base import metadata, time, words
+from storage.schema.base import metadata, partial_index, time, words
 
 inbox = Table(
     "inbox",
@@ -26,12 +25,11 @@ inbox = Table(
     time("received_at"),
     time("done_at", nullable=True),
     words("error", nullable=True),
-    Index(
+    partial_index(
         "ix_inbox_undone",
         "bot_id",
         "update_id",
-        sqlite_where=text("done_at IS NULL"),
-        postgresql_where=text("done_at IS NULL"),
+        where="done_at IS NULL",
     ),
 )
 
@@ -51,19 +49,17 @@ outbox = Table(
     Column("tries", Integer, nullable=False),
     time("done_at", nullable=True),
     words("error", nullable=True),
-    Index(
+    partial_index(
         "ix_outbox_waiting",
         "chat",
         "id",
-        sqlite_where=text("done_at IS NULL"),
-        postgresql_where=text("done_at IS NULL"),
+        where="done_at IS NULL",
     ),
-    Index(
+    partial_index(
         "uq_outbox_card",
         "card_id",
         unique=True,
-        sqlite_where=text("done_at IS NULL AND card_id IS NOT NULL"),
-        postgresql_where=text("done_at IS NULL AND card_id IS NOT NULL"),
+        where="done_at IS NULL AND card_id IS NOT NULL",
     ),
 )
 

@@ -1,4 +1,4 @@
-"""What must hold after every crash, read from outside: the database file, the mirror, the tools' ledgers."""
+"""What must hold after every crash, read from outside: the database, the mirror, the tools' ledgers."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
 from core.audit import check_chain
 from core.lifecycle import ENDS
 from storage.records.audit import event_from_row
 from storage.sqlite import connect
 from storage.verify import verify
-from tests.crash.victim import LABELS, LEDGER
+from tests.crash.tools import LABELS, LEDGER
 from tests.e2e.ledger import effects
+from tests.kit.databases import Place
 
-COUNTED = frozenset({"stamp", "tick", "print_label"})
+COUNTED = frozenset({"stamp", "tick", "print_label", "linger", "hold", "slow"})
 """Tools whose effects are in a ledger."""
 _ENDED = ", ".join(f"'{status.value}'" for status in ENDS)
 _UNDECIDED_OR_NOT_RUN = frozenset({"proposed", "pending", "denied", "expired", "cancelled"})
@@ -28,25 +31,44 @@ _ONCE = frozenset(
 
 
 class Seen:
-    """A victim's data folder, looked at from another process."""
+    """A victim's data folder and database, looked at from another process."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, place: Place) -> None:
         self.data = data
-        self.database = data / "countersign.sqlite3"
+        self.place = place
+        self._server: psycopg.Connection[Any] | None = None
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """What the committed database says."""
-        with closing(connect(self.database, read_only=True)) as connection:
-            return connection.execute(sql, values).fetchall()
+        address = self.place.address
+        if isinstance(address, Path):
+            with closing(connect(address, read_only=True)) as connection:
+                return connection.execute(sql, values).fetchall()
+        asked = sql.replace("%", "%%").replace("?", "%s").encode()
+        try:
+            return self._connected(address).execute(asked, values).fetchall()
+        except psycopg.OperationalError:
+            # The server was killed meanwhile, and is up again.
+            self.close()
+            return self._connected(address).execute(asked, values).fetchall()
+
+    def _connected(self, address: str) -> psycopg.Connection[Any]:
+        if self._server is None or self._server.closed:
+            self._server = psycopg.connect(address, autocommit=True)
+        return self._server
 
     def change(self, sql: str, *values: object) -> None:
         """Changes the database behind the product's back, while it is down."""
-        with closing(connect(self.database)) as connection:
-            connection.execute(sql, values)
+        self.place.rows(sql, *values)
 
     def number(self, sql: str, *values: object) -> int:
         """The one number that a query gives."""
         return int(self.rows(sql, *values)[0][0])
+
+    def close(self) -> None:
+        """Ends the connection."""
+        if self._server is not None:
+            self._server.close()
 
     def effects(self) -> Counter[str]:
         """How often each call had its effect, whatever the engine says."""
@@ -64,14 +86,14 @@ class Seen:
             "SELECT 'call', id || ' ' || tool || ' ' || status FROM tool_calls "
             "WHERE status IN ('pending', 'running', 'validating') "
             "AND id NOT IN (SELECT row_id FROM quarantine) "
-            "UNION ALL SELECT 'update', update_id FROM inbox WHERE done_at IS NULL "
+            "UNION ALL SELECT 'update', CAST(update_id AS TEXT) FROM inbox WHERE done_at IS NULL "
             "UNION ALL SELECT 'message', id || ' ' || chat || ' ' || kind FROM outbox WHERE done_at IS NULL "
-            "UNION ALL SELECT 'done', update_id FROM inbox WHERE done_at IS NOT NULL"
+            "UNION ALL SELECT 'done', CAST(update_id AS TEXT) FROM inbox WHERE done_at IS NOT NULL"
         )
         known = {what for kind, what in under_way if kind == "done"}
         return [
             *(f"{kind} {what}" for kind, what in under_way if kind != "done"),
-            *(f"update at Telegram {number}" for number in waiting_updates if number not in known),
+            *(f"update at Telegram {number}" for number in waiting_updates if str(number) not in known),
         ]
 
     def wrongs(self) -> list[str]:
@@ -139,7 +161,7 @@ class Seen:
         yield from (f"a card that shows something old: {row}" for row in old)
 
     def _chain(self) -> Iterator[str]:
-        report = verify(self.database, self.data / "audit")
+        report = verify(self.place.address, self.data / "audit")
         yield from (str(finding) for finding in report.findings)
         for (tenant,) in self.rows("SELECT tenant_id FROM audit_heads"):
             events = self.rows("SELECT * FROM audit_events WHERE tenant_id = ? ORDER BY seq", tenant)

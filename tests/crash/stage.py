@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
-import os
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -20,85 +16,11 @@ from bot.sandbox.rules import Rules
 from bot.sandbox.server import RunningSandbox, start_sandbox
 from tests.crash import victim
 from tests.crash.checks import Seen as SeenData
+from tests.crash.life import PATIENCE_S, Life
 from tests.e2e.phone import Phones, Seen
+from tests.kit.databases import Kind, Place, new_place
 
-PATIENCE_S = 45.0
 PEOPLE = ("member", "approver", "admin")
-_DIED = "died"
-# A server that has everything imported forks each victim: a real process, at a tenth of the time.
-_CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(
-    ["pytest", "tests.crash.victim", "alembic.command", "apscheduler.triggers.cron"]
-)
-
-
-class Life:
-    """One process of the product, from its start to its death. `heard` is what it told, oldest first."""
-
-    def __init__(self, process: ForkServerProcess, pipe: Connection) -> None:
-        self._process = process
-        self._pipe = pipe
-        self._news = asyncio.Event()
-        self.heard: list[str] = []
-        asyncio.get_running_loop().add_reader(pipe.fileno(), self._read)
-
-    @classmethod
-    def begin(cls, orders: victim.Orders) -> Life:
-        """Starts a process."""
-        ours, theirs = _CONTEXT.Pipe()
-        process = _CONTEXT.Process(target=victim.main, args=(theirs, orders), daemon=True)
-        process.start()
-        theirs.close()
-        return cls(process, ours)
-
-    def _read(self) -> None:
-        try:
-            while self._pipe.poll():
-                self.heard.append(self._pipe.recv())
-        except (EOFError, OSError):
-            asyncio.get_running_loop().remove_reader(self._pipe.fileno())
-            self.heard.append(_DIED)
-        self._news.set()
-
-    @property
-    def died(self) -> bool:
-        """Whether the process is gone."""
-        return bool(self.heard) and self.heard[-1] == _DIED
-
-    async def until(self, holds: Callable[[], bool]) -> None:
-        """Returns as soon as this is true, which is looked at whenever the process told something."""
-        async with asyncio.timeout(PATIENCE_S):
-            while not holds():
-                self._news.clear()
-                await self._news.wait()
-
-    async def ready(self) -> None:
-        """Returns once the product takes updates."""
-        await self.until(lambda: victim.READY in self.heard or self.died)
-        assert not self.died, "the product ended instead of starting"
-
-    async def told(self, what: str, argument: object = None) -> None:
-        """Has the process do something, and returns once it did."""
-        before = self.heard.count(victim.DONE)
-        self._pipe.send((what, argument))
-        await self.until(lambda: self.heard.count(victim.DONE) > before)
-
-    def tell(self, what: str) -> None:
-        """Has the process do something that it may not survive."""
-        self._pipe.send((what, None))
-
-    def kill(self) -> None:
-        """SIGKILL, from outside."""
-        assert self._process.pid is not None
-        os.kill(self._process.pid, signal.SIGKILL)
-
-    async def death(self) -> None:
-        """Returns once the process was killed by SIGKILL and nothing of it is left."""
-        await self.until(lambda: self.died)
-        await asyncio.to_thread(self._process.join, PATIENCE_S)
-        assert self._process.exitcode == -signal.SIGKILL, self._process.exitcode
-        self._pipe.close()
-        self._process.close()
 
 
 class LongPhones(Phones):
@@ -113,10 +35,10 @@ class LongPhones(Phones):
 class Stage:
     """Sandbox, people, a data folder, and whoever lives on it at the moment."""
 
-    def __init__(self, sandbox: RunningSandbox, phones: LongPhones, data: Path) -> None:
+    def __init__(self, sandbox: RunningSandbox, phones: LongPhones, data: Path, place: Place) -> None:
         self.sandbox = sandbox
         self.phones = phones
-        self.seen = SeenData(data)
+        self.seen = SeenData(data, place)
         self.data = data
         self.life: Life | None = None
         self.asked: dict[tuple[int, int], int] = {}
@@ -130,25 +52,32 @@ class Stage:
         self._number += 1
         return f"no{self._number}x"
 
-    async def up(self, *, label_step_s: float = 0.01) -> Life:
+    async def up(self, **orders: Any) -> Life:
         """A life that nothing threatens: the running one, or a new one that has taken up what the last one
         left, which is then checked."""
         if self.life is None:
-            self.life = self._begin(label_step_s=label_step_s)
-            await self.life.ready()
+            await self.begins(**orders)
             await self.settled()
+        assert self.life is not None
         return self.life
 
-    def _begin(self, *, kill_at: str = "", label_step_s: float = 0.01) -> Life:
+    async def begins(self, **orders: Any) -> Life:
+        """A new life that takes updates, whatever the last one left."""
+        self.life = self._begin(**orders)
+        await self.life.ready()
+        return self.life
+
+    def _begin(self, **orders: Any) -> Life:
         self.lives += 1
-        orders = victim.Orders(
-            data=self.data,
-            url=self.sandbox.url,
-            ahead=self._ahead,
-            kill_at=kill_at,
-            label_step_s=label_step_s,
+        return Life.begin(
+            victim.Orders(
+                data=self.data,
+                database=self.seen.place.address,
+                url=self.sandbox.url,
+                ahead=self._ahead,
+                **orders,
+            )
         )
-        return Life.begin(orders)
 
     async def dies_at_start(self, name: str) -> None:
         """A new life that ends at this boundary while it starts."""
@@ -171,7 +100,7 @@ class Stage:
     async def down(self) -> None:
         """Kills whoever lives."""
         if self.life is not None:
-            self.life.kill()
+            self.life.send(signal.SIGKILL)
             await self.life.death()
             self.life = None
 
@@ -193,23 +122,24 @@ class Stage:
         wrongs = [*self.seen.wrongs(), *self._messages()]
         assert not wrongs, wrongs
 
-    async def life_sees(self, number: str) -> None:
-        """Returns once this query counts something."""
+    async def life_sees(self, number: str, *, least: int = 1) -> None:
+        """Returns once this query counts so many."""
         assert self.life is not None
-        await self.life.until(lambda: self.seen.number(number) > 0)
+        await self.life.until(lambda: self.seen.number(number) >= least)
 
     def _messages(self) -> list[str]:
         """Each message that asks for a call has made exactly one."""
-        made = (
-            "SELECT count(*) FROM tool_calls c JOIN conversations v ON v.id = c.conversation_id "
-            "WHERE v.chat = ? AND c.source_message = ? AND c.retry_of IS NULL AND c.undo_of IS NULL"
+        rows = self.seen.rows(
+            "SELECT v.chat, c.source_message, count(*) FROM tool_calls c "
+            "JOIN conversations v ON v.id = c.conversation_id "
+            "WHERE c.retry_of IS NULL AND c.undo_of IS NULL GROUP BY 1, 2"
         )
-        wrongs = []
-        for (chat, message), expected in self.asked.items():
-            calls = self.seen.number(made, str(chat), message)
-            if calls != expected:
-                wrongs.append(f"message {message} in {chat} made {calls} calls, not {expected}")
-        return wrongs
+        made = {(chat, message): count for chat, message, count in rows}
+        return [
+            f"message {message} in {chat} made {made.get((str(chat), message), 0)} calls, not {expected}"
+            for (chat, message), expected in self.asked.items()
+            if made.get((str(chat), message), 0) != expected
+        ]
 
     async def say(self, person: str, text: str, *, calls: int = 0, **more: Any) -> Seen:
         """Says something that must make so many calls."""
@@ -252,6 +182,7 @@ class Stage:
         await asyncio.gather(*self._taps, return_exceptions=True)
         if self.life is not None and not self.life.died:
             await self.down()
+        self.seen.close()
 
 
 def has(message: Seen, label: str) -> bool:
@@ -265,14 +196,17 @@ def data_of(message: Seen, label: str) -> str:
 
 
 @asynccontextmanager
-async def open_stage(data: Path) -> AsyncIterator[Stage]:
-    """A stage without anybody on it yet."""
+async def open_stage(
+    data: Path, kind: Kind = "sqlite", *, place: Place | None = None
+) -> AsyncIterator[Stage]:
+    """A stage without anybody on it yet, on a new database of this kind, or on `place`."""
     data.mkdir(parents=True, exist_ok=True)
+    place = place or new_place(kind, data, name="countersign.sqlite3")
     rules = Rules(same_offset_window=0, burst_window=0)
     sandbox = await start_sandbox(data=None, limits=Limits.off(), rules=rules)
     try:
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-            stage = Stage(sandbox, LongPhones(sandbox.url, session), data)
+            stage = Stage(sandbox, LongPhones(sandbox.url, session), data, place)
             try:
                 yield stage
             finally:

@@ -7,15 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.crash.boundaries import boundaries, unread
-from tests.crash.cases import CASES, Case, cases_of
-from tests.crash.stage import PEOPLE, Stage, data_of, has, open_stage
-from tests.crash.victim import KILLED
+from tests.crash.cases import CASES, cases_of
+from tests.crash.every import kill_at_every_boundary
 from tests.e2e.rounds import FULL
 
-CALLS = 500
 LEAST = 25
-EXEMPT: frozenset[str] = frozenset()
-"""Boundaries that no test can come to, each with its reason. There is none."""
 _FORWARDED = {
     # Places that pass on names which others gave: Turn.effect, the writer, and the command line, which
     # commits one unit while no bot runs and is at its end.
@@ -24,8 +20,6 @@ _FORWARDED = {
     "self._boundary(f'{unit.name}.before_commit')",
     "self._boundary(f'{unit.name}.after_commit')",
 }
-_LAST = ("relay.corrupt", "set_aside")
-_SHOWN = "SELECT count(*) FROM outbox WHERE kind = 'show'"
 
 
 def test_t14_every_boundary_is_collected_and_has_a_way_to_it() -> None:
@@ -38,69 +32,6 @@ def test_t14_every_boundary_is_collected_and_has_a_way_to_it() -> None:
     assert not {name for name in CASES if name not in found and name not in units}, "cases of what is gone"
 
 
-@pytest.mark.timeout(3600 if FULL else 300)
+@pytest.mark.timeout(3600 if FULL else 400)
 async def test_t14_killed_at_every_boundary(tmp_path: Path) -> None:
-    names = sorted(boundaries(), key=_at_the_start_first)
-    async with open_stage(tmp_path / "data") as stage:
-        introduced, calls = False, 0
-        while not introduced or (FULL and calls < CALLS):
-            for name in names:
-                for case in cases_of(name):
-                    if not introduced and not case.at_start:
-                        await stage.introduce(*PEOPLE)
-                        introduced = True
-                    try:
-                        await _kill(stage, name, case)
-                    except (AssertionError, TimeoutError) as problem:
-                        raise AssertionError(f"killed at {name}: {problem}\n{_log(stage)}") from problem
-            calls = stage.seen.number("SELECT count(*) FROM tool_calls")
-        await _settle_what_is_interrupted(stage)
-        killed = (stage.data / KILLED).read_text().split()
-    kills = f"{len(killed)} kills at {len(set(killed))} boundaries, {stage.lives} lives"
-    print(f"T14: {calls}/{CALLS} calls, {kills}")
-    missed = set(names) - set(killed) - EXEMPT
-    assert not missed, f"no run was killed at {sorted(missed)}"
-    assert calls >= CALLS // 10
-
-
-async def _kill(stage: Stage, name: str, case: Case) -> None:
-    """One run that ends at this boundary, and the one after it, which must put everything right."""
-    trigger = await case.prepare(stage)
-    if case.at_start:
-        await stage.dies_at_start(name)
-        await stage.up()
-        return
-    await stage.up()
-    await stage.settled()
-    before = stage.seen.number(_SHOWN)
-    await stage.dies_at(name, trigger)
-    await stage.up()
-    lost = not case.retried and name.endswith(".before_commit")
-    replies = stage.seen.number(_SHOWN) - before
-    assert replies == (0 if lost else case.replies), f"{replies} replies"
-
-
-async def _settle_what_is_interrupted(stage: Stage) -> None:
-    """Whoever asked says what became of each, by each of the three buttons in turn."""
-    await stage.up()
-    shown = await stage.phones.messages("member", newest=1_000_000)
-    cards = [message for message in shown if has(message, "Mark not done")]
-    assert len(cards) == stage.seen.number("SELECT count(*) FROM tool_calls WHERE status = 'interrupted'")
-    for number, card in enumerate(cards):
-        label = ("Mark done", "Mark not done", "Run again")[number % 3 if "Hang" not in card["text"] else 0]
-        answer = await stage.phones.tap("member", card, data=data_of(card, label))
-        assert answer["answered"]
-        assert not answer["alert"], answer
-    assert not stage.seen.number("SELECT count(*) FROM tool_calls WHERE status = 'interrupted'")
-    await stage.settled()
-
-
-def _at_the_start_first(name: str) -> tuple[int, str]:
-    """A database that is being made comes first, rows that are broken for good come last."""
-    if name.startswith(_LAST):
-        return 2, name
-    return (0 if name.startswith(("tenant", "claim_code", "demo.people")) else 1), name
-
-
-def _log(stage: Stage) -> str:
-    return "".join((stage.data / "victim.log").read_text().splitlines(keepends=True)[-40:])
+    await kill_at_every_boundary(tmp_path / "data", "sqlite")

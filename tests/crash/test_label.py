@@ -9,14 +9,15 @@ import pytest
 
 from tests.crash.stage import PEOPLE, Stage, data_of, has, open_stage
 from tests.e2e.phone import Seen, labels
+from tests.kit.databases import KINDS
 
 BUTTONS = ("Mark done", "Mark not done", "Run again")
 _ENDS = {"Mark done": "completed", "Mark not done": "failed", "Run again": "failed"}
 
 
-@pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    async with open_stage(tmp_path / "data") as opened:
+@pytest.fixture(params=KINDS)
+async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stage]:
+    async with open_stage(tmp_path / "data", request.param) as opened:
         # Slow enough that the kill surely comes in the middle.
         await opened.up(label_step_s=5.0)
         await opened.introduce(*PEOPLE)
@@ -104,18 +105,6 @@ async def test_t14_a_label_is_killed_in_the_middle(stage: Stage, label: str) -> 
 async def test_t14_a_label_is_printed_and_its_end_was_never_written(stage: Stage, label: str) -> None:
     card = await killed_after_it_printed(stage, "Box 8")
     await settle(stage, card, label, printed=1)
-
-
-async def test_t15_killed_again_while_it_recovers_three_deep(stage: Stage) -> None:
-    copy = await stage.ask("Box 9", tool="print_label")
-    stage.tap("approver", copy, "Approve")
-    await stage.say("member", "/tick tock", calls=1)
-    await stage.phones.see("member", lambda m: "Box 9" in m["text"] and "Running" in m["text"])
-    await stage.down()
-    for name in ("recover.before_commit", "recover.after_commit", "relay.before_send"):
-        await stage.dies_at_start(name)
-    await stage.up()
-    await settle(stage, await interrupted(stage, "Box 9"), "Mark done", printed=0)
 
 
 async def test_what_can_be_repeated_is_repeated_and_told_once(stage: Stage) -> None:

@@ -7,85 +7,42 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+from bot import run
 from bot.bootstrap import Countersign, build
 from bot.clock import SystemClock
-from bot.config import load
+from bot.config import Settings, load
 from bot.run import DEMO_TOKEN, _people_the_demo
 from bot.sandbox.server import RunningSandbox
 from bot.sandbox.world import PEOPLE
 from bot.telegram.pace import Pace
-from core.digest import Json
-from core.model import Risk
-from core.tool import Effect, Preview, Slot, SlotKind, Tool, ToolContext, ToolInput, ToolResult, Undo
-from tests.e2e.ledger import StampInput, append, effects, stamp
-from tools.print_label import print_label
+from storage.database import Address
+from tests.crash.tools import tools_of
+from tests.e2e.ledger import append
 
-LEDGER, LABELS, KILLED, LOG = "effects.ledger", "labels.jsonl", "killed.txt", "victim.log"
+KILLED, LOG = "killed.txt", "victim.log"
 READY, DONE = "ready", "done"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Orders:
-    """How a victim is to live. `ahead`: by how much the sandbox's clock was moved."""
+    """How a victim is to live. `ahead`: by how much the sandbox's clock was moved. `served`: it runs as
+    `countersign run` does, and takes no orders but signals."""
 
     data: Path
+    database: Address
     url: str
     ahead: float = 0.0
     kill_at: str = ""
     label_step_s: float = 0.01
-
-
-def tools_of(data: Path, *, label_step_s: float) -> list[Tool]:
-    """Tools whose effects can be counted from outside: not idempotent, idempotent, and slow ones."""
-    ledger = data / LEDGER
-
-    async def tick(_: StampInput, context: ToolContext) -> ToolResult:
-        # The callee that makes a repeat harmless: it knows the idempotency key.
-        if not effects(ledger)[context.idempotency_key]:
-            append(ledger, f"{context.idempotency_key} tick")
-        return ToolResult(text="Ticked", data={"ticked": True})
-
-    async def untick(_: StampInput, data: Json, context: ToolContext) -> ToolResult:
-        return await tick(_, context)
-
-    async def hang(_: StampInput, context: ToolContext) -> ToolResult:
-        await asyncio.Event().wait()
-        return ToolResult(text="never")
-
-    return [
-        stamp(ledger),
-        _tool("tick", run=tick, idempotent=True, undo=Undo(run=untick)),
-        _tool("hang", run=hang, timeout_s=60.0),
-        print_label(data / LABELS, step_s=label_step_s),
-    ]
-
-
-def _tool(name: str, **more: Any) -> Tool:
-    return Tool(
-        name=name,
-        title=name.capitalize(),
-        version="1",
-        description=f"{name.capitalize()}s a text.",
-        input=StampInput,
-        risk=Risk.LOW,
-        effects=frozenset({Effect.EXECUTES}),
-        preview=_preview(name),
-        command=name,
-        form="{text}",
-        slots={"text": Slot(kind=SlotKind.TEXT)},
-        **more,
-    )
-
-
-def _preview(name: str) -> Callable[[ToolInput], Preview]:
-    return lambda arguments: Preview(title=f"{name.capitalize()} {getattr(arguments, 'text', '')}")
+    lease_s: float = 15.0
+    served: bool = False
 
 
 class _Boundary:
@@ -109,28 +66,65 @@ class _Boundary:
             self._pipe.send(what)
 
 
-def main(pipe: Connection, orders: Orders) -> None:
-    """The victim's whole life. What it prints and logs goes into a file."""
-    log = os.open(orders.data / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    asyncio.run(_live(pipe, orders))
-
-
-async def _live(pipe: Connection, orders: Orders) -> None:
-    boundary = _Boundary(pipe, orders.data, orders.kill_at)
-    ahead = orders.ahead
+def settings_of(orders: Orders) -> Settings:
+    """The settings that a victim lives by, as its environment would give them."""
     environ = {
         "COUNTERSIGN_TELEGRAM__TOKEN": DEMO_TOKEN,
         "COUNTERSIGN_TELEGRAM__API_BASE_URL": orders.url,
     }
+    if isinstance(orders.database, str):
+        environ["COUNTERSIGN_STORAGE__URL"] = orders.database
+    return load(None, environ=environ, data=orders.data)
+
+
+def log_into(folder: Path) -> None:
+    """From now on this process prints into a file there."""
+    log = os.open(folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+
+
+def main(pipe: Connection, orders: Orders) -> None:
+    """The victim's whole life. What it prints and logs goes into a file."""
+    log_into(orders.data)
+    boundary = _Boundary(pipe, orders.data, orders.kill_at)
+    asyncio.run(_serve(boundary, orders) if orders.served else _live(boundary, pipe, orders))
+
+
+async def _serve(boundary: _Boundary, orders: Orders) -> None:
+    """What `countersign run` does, to its very end; only what it builds has the victim's tools as well."""
+    telling: list[asyncio.Task[None]] = []
+
+    def built(settings: Settings) -> Countersign:
+        product = build(
+            settings,
+            extra=tools_of(orders.data, label_step_s=orders.label_step_s),
+            pace=Pace(off=True),
+            boundary=boundary,
+        )
+        telling.append(asyncio.get_running_loop().create_task(_tell_ready(product, boundary)))
+        return product
+
+    setattr(run, "build", built)  # noqa: B010 - another function in its place, in this process only
+    await run.run_bot(settings_of(orders))
+
+
+async def _tell_ready(product: Countersign, boundary: _Boundary) -> None:
+    await product.telegram.ready()
+    boundary.tell(READY)
+
+
+async def _live(boundary: _Boundary, pipe: Connection, orders: Orders) -> None:
+    ahead = orders.ahead
     product = build(
-        load(None, environ=environ, data=orders.data),
+        settings_of(orders),
         clock=SystemClock(lambda: time.time() + ahead),
         extra=tools_of(orders.data, label_step_s=orders.label_step_s),
         pace=Pace(off=True),
         boundary=boundary,
     )
+    lease = timedelta(seconds=orders.lease_s)
+    product.executor._env = replace(product.env, limits=replace(product.env.limits, lease=lease))
     await product.start()
     await product.claim_code()
     await _people_the_demo(product, _sandbox())
@@ -164,6 +158,8 @@ async def _do(product: Countersign, what: str) -> None:
             await product.telegram.post_head()
         case "renew":
             await product.executor.renew()
+        case "recover":
+            await product.executor.recover()
 
 
 def _sandbox() -> RunningSandbox:

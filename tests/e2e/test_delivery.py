@@ -23,8 +23,7 @@ from core.model import Channel, Role, ToolCall
 from core.ports import Records
 from tests.e2e.ledger import effects, stamp
 from tests.e2e.phone import Phones, Seen, labels, product_at, running_demo
-from tests.e2e.rounds import rounds
-from tests.unit.render.hostile import CLASSES
+from tests.unit.render.hostile import FULL, hostile
 
 Demo = tuple[Phones, Countersign]
 
@@ -65,8 +64,10 @@ async def asked(product: Countersign, text: str, *, chat: int = 1001) -> ToolCal
     return answer.call
 
 
-async def card_of(phones: Phones, call: ToolCall, chat: str) -> Seen:
-    return await phones.see(chat, lambda m: call.short_id in m["text"] and "Approve" in " ".join(labels(m)))
+async def card_of(phones: Phones, call: ToolCall, chat: str, *, after: int = 0) -> Seen:
+    return await phones.see(
+        chat, lambda m: call.short_id in m["text"] and "Approve" in " ".join(labels(m)), after=after
+    )
 
 
 def on_the_card(card: Seen) -> dict[str, Any] | None:
@@ -105,13 +106,21 @@ def of_size(unit: str, size: int) -> str:
     return (unit * (size // len(unit) + 1))[: size - 1] + "x"
 
 
-@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("unit", UNITS)
 async def test_t09_every_character_is_within_reach_and_an_approval_counts_then(
-    demo: Demo, ledger: Path, unit: str, size: int
+    demo: Demo, ledger: Path, unit: str
 ) -> None:
+    for size in SIZES:
+        await within_reach(demo, of_size(UNITS[unit], size))
+    assert list(effects(ledger).values()) == [1] * len(SIZES)
+    print(
+        f"T9: {len(SIZES)}/{len(SIZES)} lengths, {unit}, every character read back, then signed, 1 effect each"
+    )
+
+
+async def within_reach(demo: Demo, text: str) -> None:
+    """Asks, reads the arguments back where each of both can read them, and signs what was read."""
     phones, product = demo
-    text = of_size(UNITS[unit], size)
     call = await asked(product, text)
     card = await card_of(phones, call, "approver")
     shown = on_the_card(card) or await in_a_file(phones, card, "approver")
@@ -122,7 +131,6 @@ async def test_t09_every_character_is_within_reach_and_an_approval_counts_then(
     assert answer["answered"]
     assert not answer["alert"], answer
     await done(phones, call)
-    assert effects(ledger)[call.id] == 1
 
 
 async def test_t09_without_the_file_an_approval_does_not_count(demo: Demo, ledger: Path) -> None:
@@ -141,6 +149,7 @@ async def test_t09_without_the_file_an_approval_does_not_count(demo: Demo, ledge
     assert not answer["alert"], answer
     await done(phones, call)
     assert effects(ledger)[call.id] == 1
+    print("T9: 1/1 lengths, its file not delivered to one approver: theirs does not count, another's does")
 
 
 async def test_t09_in_a_group_the_file_goes_to_each_in_private(demo: Demo, ledger: Path) -> None:
@@ -168,6 +177,7 @@ async def test_t09_in_a_group_the_file_goes_to_each_in_private(demo: Demo, ledge
     assert not answer["alert"], answer
     await phones.see("group", lambda m: call.short_id in m["text"] and "Done" in m["text"])
     assert effects(ledger)[call.id] == 1
+    print("T9: 1/1 lengths, asked in a group: signed by whom the file was delivered to, by nobody else")
 
 
 # --- T10 ---------------------------------------------------------------------------------------------------
@@ -176,27 +186,21 @@ NOT_TEXT = frozenset(map(chr, (0, 0xD800, 0xDFFF)))
 """What JSON and SQLite cannot keep as text may be refused, plainly, instead of shown."""
 
 
-def hostile() -> list[str]:
-    """Every class, cut down evenly."""
-    most = rounds("T10", normal=60, full=sum(map(len, CLASSES.values())))
-    share = -(-most // len(CLASSES))
-    return [text for texts in CLASSES.values() for text in texts[:: max(1, len(texts) // share)]]
-
-
 async def test_t10_hostile_texts_are_delivered_and_forge_nothing(demo: Demo, ledger: Path) -> None:
     phones, product = demo
     plain = await card_of(phones, await asked(product, "harmless"), "approver")
     lines = len(plain["text"].splitlines())
-    texts = hostile()
-    assert len(texts) >= 60
-    for number, text in enumerate(texts):
+    tried, refused, last = 0, 0, plain["change"]
+    for number, text in enumerate(hostile()):
+        tried += 1
         whole = f"before {text} after {number}"
         answer = await proposed(product, whole, key=f"hostile-{number}")
         if isinstance(answer, Refused):
-            assert text in NOT_TEXT, (text, answer.refusal)
+            assert NOT_TEXT & set(text), (ascii(text), answer.refusal)
             assert answer.refusal.code is Code.INVALID_INPUT
+            refused += 1
             continue
-        card = await card_of(phones, answer.call, "approver")
+        card = await card_of(phones, answer.call, "approver", after=last)
         shown = on_the_card(card) or await in_a_file(phones, card, "approver")
         assert shown == {"text": whole}, ascii(text[:80])
         assert not (hidden := set(card["text"]) & set(HIDDEN)), (ascii(text[:80]), hidden)
@@ -205,7 +209,11 @@ async def test_t10_hostile_texts_are_delivered_and_forge_nothing(demo: Demo, led
         assert not [line for line in told if line.lower().lstrip("✔✅ ").startswith("approved by")]
         if on_the_card(card):
             assert len([line for line in told if not line.startswith("⚠️")]) == lines, ascii(text[:80])
+        last = card["change"]
     assert not effects(ledger)
+    print(
+        f"T10: {tried}/{FULL} texts, {tried - refused} cards delivered, {refused} plainly refused, 0 forged"
+    )
 
 
 HIDDEN = (

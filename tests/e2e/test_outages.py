@@ -37,6 +37,7 @@ async def test_t29_blocked_before_it_was_told_so(world: World) -> None:
         await phones.see("approver", "/history")
         await phones.say("member", "/stamp paper-1")
         await phones.see("approver", lambda m: "paper-1" in m["text"] and bool(m["buttons"]))
+    print("T29: 1/1 blocks that a send tells of first, 0 rows left, shown cards again once unblocked")
 
 
 @pytest.mark.parametrize("problem", ["message to edit not found", "message can't be edited"])
@@ -60,6 +61,7 @@ async def test_t29_a_card_that_is_gone_is_sent_anew(world: World, problem: str) 
         await settled(product)
         assert len([m for m in await phones.messages("member") if "Done" in m["text"]]) == 1
     assert set(effects(folder / "one.ledger").values()) == {1}
+    print(f"T29: 1/1 cards with '{problem}', sent anew, 1 effect")
 
 
 async def test_an_unexpected_failure_does_not_end_a_chat(

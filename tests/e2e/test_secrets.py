@@ -13,8 +13,8 @@ from core.model import Risk
 from core.redaction import Redactor
 from core.tool import Effect, Preview, Tool, ToolContext, ToolInput, ToolResult
 from tests.e2e.phone import running_demo
-from tests.e2e.rounds import rounds
 
+COUNT = 20
 TOKEN = DEMO_TOKEN.partition(":")[2]
 
 
@@ -47,8 +47,7 @@ def leaky(canaries: list[str]) -> Tool:
 
 
 async def test_t35_canaries_are_nowhere(tmp_path: Path) -> None:
-    count = rounds("T35", normal=20, full=20)
-    canaries = [f"{7_200_000_000 + number}:canary-{number:04d}-abcdefghijklmnop" for number in range(count)]
+    canaries = [f"{7_200_000_000 + number}:canary-{number:04d}-abcdefghijklmnop" for number in range(COUNT)]
     redactor = Redactor()
     for secret in (DEMO_TOKEN, *canaries):
         redactor.register(secret)
@@ -59,10 +58,10 @@ async def test_t35_canaries_are_nowhere(tmp_path: Path) -> None:
         async with running_demo(data, extra=[leaky(canaries)]) as (phones, product):
             await phones.post("faults", method="sendMessage", status=502, times=2)
             await phones.post("faults", method="getUpdates", drop=True, times=1)
-            for number in range(count):
+            for number in range(COUNT):
                 await phones.say("member", f"leaky which={number}")
             await phones.see("member", lambda m: "Leak 19" in m["text"] or "#" in m["text"])
-            await phones.see("member", "done", times=count // 2)
+            await phones.see("member", "done", times=COUNT // 2)
             shown = "\n".join(message["text"] for message in await phones.messages("member"))
             await product.mirror.drain()
             events = await product.db.reader.read(lambda r: r.audit.after(product.home, 0, limit=10_000))
@@ -84,3 +83,5 @@ async def test_t35_canaries_are_nowhere(tmp_path: Path) -> None:
         leaked = [secret for secret in canaries if place != "chat" and secret.partition(":")[2] in text]
         assert not leaked, place
         assert TOKEN not in text, place
+    sizes = ", ".join(f"{len(text):,} characters of {place}" for place, text in told.items())
+    print(f"T35: {len(canaries)}/{COUNT} canaries, 0 leaked in {sizes}")

@@ -147,6 +147,7 @@ async def test_t27_what_fails_is_sent_again_in_order(scene: Scene) -> None:
         await settled(product)
     assert len(still.asked(APPROVER, since=mark)) == 2
     assert not left_over(folder / "one")
+    print("T27: 2/2 answers in order, the first of them refused 3 times")
 
 
 LOSSES = ({"drop": "after"}, {"drop": "midway"}, {"drop": "never"}, {"late": 40}, {"body": "<html>"})
@@ -156,7 +157,8 @@ async def test_t27_updates_whose_answer_is_lost_count_once(scene: Scene) -> None
     """Taps and messages that were on their way when the answer got lost."""
     world, still = scene
     _, phones, folder = world
-    number = rounds("T27", normal=5, full=50)
+    full = 50
+    number = rounds(normal=5, full=full)
     async with living_still(world, still) as product:
         for at in range(number):
             loss = LOSSES[at % len(LOSSES)]
@@ -177,4 +179,4 @@ async def test_t27_updates_whose_answer_is_lost_count_once(scene: Scene) -> None
         assert not left_over(folder / "one")
     counted = effects(folder / "one.ledger")
     assert list(counted.values()) == [1] * number
-    print(f"T27: {number}/50 answers with a tap in them lost, {len(counted)} effects")
+    print(f"T27: {number}/{full} answers with a tap in them lost, {len(counted)} effects")

@@ -33,7 +33,8 @@ from tests.e2e.rounds import FULL, rounds
 
 @pytest.mark.timeout(900 if FULL else 120)
 async def test_t28_shuffled_and_repeated_updates_come_to_the_same(world: World) -> None:
-    number = rounds("T28", normal=120, full=1000)
+    full = 1000
+    number = rounds(normal=120, full=full)
     stamps = number // 3
     async with living(world, "in order") as product:
         await hold(world, product)
@@ -45,15 +46,23 @@ async def test_t28_shuffled_and_repeated_updates_come_to_the_same(world: World) 
         await hold(world, product)
         before = {chat: await newest(world[1], chat) for chat in PEOPLE}
         chance = random.Random(28)
-        await feed(product, shuffled(raws, chance))
+        repeated = shuffled(raws, chance)
+        await feed(product, repeated)
         assert len(await calls_of(product)) == number - stamps
-        await feed(product, shuffled(await tapped(world, stamps, after=before["approver"]), chance))
+        taps = await tapped(world, stamps, after=before["approver"])
+        repeated_taps = shuffled(taps, chance)
+        await feed(product, repeated_taps)
         assert await calls_of(product) == expected
     first, second = (effects_by_text(world[2] / f"{name}.ledger") for name in ("in order", "shuffled"))
     assert first == second
     assert set(first.values()) == {1}
     assert len(first) == stamps - stamps // 2
     assert set(effects(world[2] / "shuffled.ledger").values()) == {1}
+    fed = len(repeated) + len(repeated_taps)
+    print(
+        f"T28: {len(raws) + len(taps)}/{full} updates, fed {fed} times in any order,"
+        f" {len(expected)} calls as in order, {len(first)} effects, 1 each"
+    )
 
 
 MALFORMED: list[dict[str, Any]] = [
@@ -83,6 +92,7 @@ async def test_t28_a_malformed_update_holds_up_nobody(world: World) -> None:
         assert sorted(titles) == ["after", "before"]
         undone = await product.db.reader.read(lambda r: r.inbox.undone(product.telegram.bot_id, limit=99))
         assert not undone
+    print(f"T28: {len(MALFORMED)}/{len(MALFORMED)} updates, malformed, between two that were handled")
 
 
 async def test_t28_order_within_a_chat_is_kept_and_chats_do_not_wait_for_each_other(world: World) -> None:
@@ -110,6 +120,7 @@ async def test_t28_order_within_a_chat_is_kept_and_chats_do_not_wait_for_each_ot
             *((1003, f"create task: other {at}") for at in range(5)),
             *((1001, f"create task: thing {at}") for at in range(5)),
         ]
+    print(f"T28: {len(order)}/10 updates, in order within each chat, one chat held up")
 
 
 async def test_what_is_said_and_tapped_while_the_bot_is_down_is_handled_once(world: World) -> None:

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from telegram import Chat, User
+from telegram import Bot, Chat, User
 
 from bot.bootstrap import load_policy_file
 from bot.clock import SystemClock
+from bot.telegram.api import Api
 from bot.telegram.turn import AlreadyHandled, Front, Turn
 from core.errors import ConfigError
 from core.ids import PersonId
@@ -26,7 +27,7 @@ BOT, UPDATE = 1, 7
 
 
 async def test_a_list_holds_the_calls_of_its_own_team_only(world: World) -> None:
-    pages = SqlPages(world.db.pages)
+    pages = SqlPages(lambda: world.db.pages)
     ours = await world.propose("high_once")
     theirs = await world.propose("high_once", as_principal=principal("gus", UMBRELLA), where="gus")
     for tenant, call in ((ACME, ours), (UMBRELLA, theirs)):
@@ -58,7 +59,8 @@ def turn_in(world: World) -> Turn:
         env=world.env,
         clock=SystemClock(),
         relay=_Nobody(),
-        pages=SqlPages(world.db.pages),
+        api=Api(Bot("1:token")),
+        pages=SqlPages(lambda: world.db.pages),
         registered=_no_menu,
         home=ACME,
         bot_id=BOT,

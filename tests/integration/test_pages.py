@@ -137,7 +137,7 @@ class Watched:
 @asynccontextmanager
 async def watching(place: Place) -> AsyncIterator[Watched]:
     engine = backend_of(place.address).engine()
-    watched = Watched(SqlPages(engine), [])
+    watched = Watched(SqlPages(lambda: engine), [])
 
     @event.listens_for(engine.sync_engine, "before_cursor_execute")
     def _note(_conn: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:

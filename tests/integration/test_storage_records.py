@@ -74,57 +74,6 @@ async def test_waiting_calls_are_oldest_first_and_limited(world: World) -> None:
     assert await waiting(Status.COMPLETED) == []
 
 
-BROKEN = ["", "{", "null", "[]", '"x"', "7", "[" * 100_000, None]
-"""Eight shapes of JSON that is none, or not the object it should be (T24)."""
-
-
-@pytest.mark.parametrize("column", ["arguments", "verdict"])
-async def test_t24_a_corrupt_call_is_named_set_aside_and_others_go_on(world: World, column: str) -> None:
-    broken, fine = await world.propose("low_once"), await world.propose("low_once")
-    for shape in BROKEN[:-1]:
-        world.change(broken, column, shape)
-        with pytest.raises(CorruptRecord) as raised:
-            await world.call(broken)
-        assert (raised.value.table, raised.value.row_id, raised.value.column) == (
-            "tool_calls",
-            broken.id,
-            column,
-        )
-    corrupt = raised.value
-    assert await world.unit(lambda records: records.calls.set_aside(corrupt, now=NOON))
-    assert not await world.unit(lambda records: records.calls.set_aside(corrupt, now=NOON))
-    waiting = await world.read(lambda records: records.calls.waiting(Status.PENDING, limit=9))
-    assert list(waiting) == [fine.id]
-    await world.execute(fine)
-
-
-@pytest.mark.parametrize(
-    "verdict",
-    [
-        '{"decision":"allow"}',
-        '{"decision":"perhaps","approvers":"admin","named":[]}',
-        '{"decision":"allow","approvers":"king","named":[],"rule":"","reason":""}',
-        '{"decision":"allow","approvers":"admin","named":null,"rule":"","reason":""}',
-        '{"decision":"allow","approvers":"admin","named":[],"rule":"","reason":"","more":1}',
-    ],
-)
-async def test_t24_a_verdict_that_is_json_but_none_of_ours_is_corrupt(world: World, verdict: str) -> None:
-    call = await world.propose("low_once")
-    world.change(call, "verdict", verdict)
-    with pytest.raises(CorruptRecord, match="verdict"):
-        await world.call(call)
-
-
-@pytest.mark.parametrize("column", ["result", "external_refs"])
-async def test_t24_a_corrupt_outcome_is_named(world: World, column: str) -> None:
-    call = await world.done("low_once")
-    for shape in ("{", "[" * 100_000) if column == "result" else ("{", "[]", "null", "7"):
-        world.place.damage(f"UPDATE outcomes SET {column} = ?", shape)
-        with pytest.raises(CorruptRecord) as raised:
-            await world.outcome(call)
-        assert (raised.value.table, raised.value.column) == ("outcomes", column)
-
-
 async def test_the_reader_sees_one_snapshot_and_writes_nothing(world: World) -> None:
     call = await world.propose("low_once")
     with pytest.raises(StorageUnavailable, match=r"readonly|read-only"):

@@ -76,14 +76,6 @@ async def test_ten_changes_of_a_card_cost_one_edit(world: World) -> None:
     assert world.sql("SELECT error FROM outbox WHERE id = ?", latest.id) == [("gave up",)]
 
 
-async def test_t24_a_corrupt_message_is_named(world: World) -> None:
-    await message(world, "one")
-    for shape in ("{", "[]", "null", "[" * 100_000):
-        world.sql("UPDATE outbox SET payload = ?", shape)
-        with pytest.raises(CorruptRecord, match="outbox"):
-            await first(world, 5)
-
-
 async def test_a_card_is_found_by_its_message_and_never_shows_less_than_before(world: World) -> None:
     call = await world.propose("high_once")
     card = (await world.read(lambda records: records.cards.of(call.id)))[0]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -38,12 +40,20 @@ def untouched(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureR
     made.place.drop()
 
 
+@contextmanager
+def copy_of(scene: Scene, folder: Path) -> Iterator[Scene]:
+    shutil.copytree(scene.mirror, folder / "audit")
+    copied = Scene(folder, scene.place.copied(folder))
+    try:
+        yield copied
+    finally:
+        copied.place.drop()
+
+
 @pytest.fixture
 def scene(tmp_path: Path, untouched: Scene) -> Iterator[Scene]:
-    shutil.copytree(untouched.mirror, tmp_path / "audit")
-    copied = Scene(tmp_path, untouched.place.copied(tmp_path))
-    yield copied
-    copied.place.drop()
+    with copy_of(untouched, tmp_path) as copied:
+        yield copied
 
 
 @pytest.fixture
@@ -73,6 +83,45 @@ def test_a_chain_that_nobody_touched_holds(scene: Scene) -> None:
         (ACME, COUNT, COUNT),
         (UMBRELLA, 1, 1),
     ]
+
+
+# --- all five damages --------------------------------------------------------------------------------------
+
+EDIT = "UPDATE audit_events SET actor='eve' WHERE tenant_id='acme' AND seq=7"
+DELETE = "DELETE FROM audit_events WHERE tenant_id='acme' AND seq=7"
+
+
+def cut_everywhere(scene: Scene) -> None:
+    cut_with_head(scene)
+    scene.lines(lambda lines: lines[:30])
+
+
+def recompute_everywhere(scene: Scene) -> None:
+    made = scene.recompute(7)
+    scene.lines(lambda lines: [line_of(event) for event in made])
+
+
+DAMAGES: Final[Mapping[str, tuple[Callable[[Scene], None], set[str]]]] = {
+    "edited": (lambda scene: scene.sql(EDIT), {"database", "mirror"}),
+    "deleted": (lambda scene: scene.sql(DELETE), {"database", "mirror"}),
+    "swapped": (lambda scene: scene.sql(*SWAPS), {"database", "mirror"}),
+    "tail cut": (cut_everywhere, {"head"}),
+    "recomputed": (recompute_everywhere, {"head"}),
+}
+"""What is done to the chain, and which of the three tells: the last two are done to the mirror as well."""
+
+
+def test_t18_all_five_damages_are_found(untouched: Scene, tmp_path: Path) -> None:
+    last = untouched.events()[-1]
+    for name, (damage, tell) in DAMAGES.items():
+        with copy_of(untouched, tmp_path / name) as scene:
+            damage(scene)
+            report = scene.check(heads={ACME: (last.seq, last.hash)})
+            assert {found.place for found in report.findings} == tell, name
+    told_by = ", ".join(
+        f"{name} by the {' and the '.join(sorted(tell))}" for name, (_, tell) in DAMAGES.items()
+    )
+    print(f"T18 {untouched.place.kind}: {len(DAMAGES)}/5 damages, {told_by}")
 
 
 # --- the database ------------------------------------------------------------------------------------------
@@ -108,11 +157,14 @@ def test_t18_a_deleted_event_is_found(scene: Scene) -> None:
 
 
 def test_t18_swapped_events_are_found(scene: Scene) -> None:
-    scene.sql(*(f"UPDATE audit_events SET seq={b} WHERE tenant_id='acme' AND seq={a}" for a, b in SWAP))
+    scene.sql(*SWAPS)
     assert told(scene.check(mirror=False), "database")[0][0] == 7
 
 
-SWAP = ((7, 99), (8, 7), (99, 8))
+SWAPS = tuple(
+    f"UPDATE audit_events SET seq={b} WHERE tenant_id='acme' AND seq={a}"
+    for a, b in ((7, 99), (8, 7), (99, 8))
+)
 
 
 def test_t18_a_tail_cut_off_is_found_by_the_head(scene: Scene) -> None:

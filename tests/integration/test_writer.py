@@ -11,7 +11,6 @@ import pytest
 
 from core.audit import check_chain
 from core.errors import ConfigError, StorageUnavailable
-from core.model import Person
 from core.ports import Records
 from storage.database import Database
 from storage.sqlite import Sqlite, SqliteLink, connect
@@ -143,22 +142,6 @@ async def test_a_unit_that_loses_the_transaction_fails_the_whole_batch(world: Wo
     assert world.chain() == []
     await world.unit(note("later"))
     assert [event.kind for event in world.chain()] == ["later"]
-
-
-async def test_t21_a_full_disk_is_said_clearly_and_ends_when_there_is_space(sqlite_world: World) -> None:
-    """Only SQLite can be told how full its disk is."""
-    world = sqlite_world
-    await world.unit(note())
-    pages = world.sql("PRAGMA page_count")[0][0]
-    await world.unit(statement(f"PRAGMA max_page_count = {pages}"))
-    person = Person(id=cast(Any, "big"), name="x" * 200_000, timezone=None, currency=None, end_replies=True)
-    with pytest.raises(StorageUnavailable, match="full"):
-        await world.unit(lambda records: records.people.add_person(person, now=NOON))
-    assert list(check_chain(world.chain())) == []
-    await world.unit(statement("PRAGMA max_page_count = 1000000"))
-    await world.unit(lambda records: records.people.add_person(person, now=NOON))
-    await world.unit(note())
-    assert len(world.chain()) == 2
 
 
 class Flaky:
@@ -315,16 +298,6 @@ async def test_what_was_rolled_back_is_not_told(world: World) -> None:
         await world.unit(fail(ValueError("boom")))
     await asyncio.sleep(0)
     assert heard == []
-
-
-async def test_another_process_holding_the_lock_delays_and_loses_nothing(world: World) -> None:
-    """T20, as far as one process shows it."""
-    with world.place.held():
-        waiting = asyncio.create_task(world.unit(note()))
-        await asyncio.sleep(0.02)
-        assert not waiting.done()
-    await asyncio.wait_for(waiting, 10)
-    assert [event.kind for event in world.chain()] == ["noted"]
 
 
 async def test_a_loop_that_is_gone_does_not_stop_the_writer(world: World) -> None:

@@ -61,8 +61,8 @@ AUTHORITY: Final = (
     Control(
         name="the tenant, of a call named by people",
         file="storage/records/calls.py",
-        old='_BY_SHORT: Final = Statement(select(table).where(_c.tenant_id == arg("tenant"), _c.short_id',
-        new="_BY_SHORT: Final = Statement(select(table).where(_c.short_id",
+        old='_BY_SHORT: Final = Statement(select(_c.id).where(_c.tenant_id == arg("tenant"), _c.short_id',
+        new="_BY_SHORT: Final = Statement(select(_c.id).where(_c.short_id",
         tests=(f"{RECORDS}::test_a_call_reads_back_as_it_was_written",),
     ),
     Control(

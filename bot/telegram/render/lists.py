@@ -72,9 +72,10 @@ def history(
 
 def _row(row: HistoryRow, titles: Mapping[str, str] | None, at: str) -> str:
     decided = f" → {brief(row.decided_by, NAME_MOST)}" if row.decided_by else ""
+    aside = " — ⚠️ cannot be read, set aside" if row.set_aside else ""
     return (
         f"{SIGNS[row.status]} <code>#{row.short_id}</code> {_title(row, titles)} "
-        f"{WORDS[row.status]} — <i>{brief(row.requester_name, NAME_MOST)}{decided}</i>, {at}"
+        f"{WORDS[row.status]} — <i>{brief(row.requester_name, NAME_MOST)}{decided}</i>, {at}{aside}"
     )
 
 
@@ -158,7 +159,7 @@ def _facts(content: str) -> str:
     """The facts of an event on one line; its raw content where that is not what it should be."""
     try:
         read = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return content
     if not isinstance(read, dict):
         return content

@@ -26,6 +26,7 @@ from bot.telegram.render.questions import (
     which_call,
 )
 from bot.telegram.render.safe import brief
+from core.errors import CorruptRecord
 from core.model import Person, Role, Tenant, ToolCall
 from core.registry import ToolRegistry
 from core.tool import Tool
@@ -276,6 +277,14 @@ def audit_head(*, seq: int, digest: str) -> Shown:
             "Keep this message: <code>countersign audit verify --head</code> compares with it, "
             "so that nobody can rewrite history unseen.",
         )
+    )
+
+
+def unreadable(corrupt: CorruptRecord) -> Shown:
+    """Something stored is damaged: what it is and that nothing is done with it."""
+    return Shown(
+        html=f"⚠️ {brief(corrupt.message, 300)}\nNothing was done with it. "
+        "Somebody with access to the server must look; everything else goes on."
     )
 
 

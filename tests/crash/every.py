@@ -1,0 +1,86 @@
+"""T14: killed with SIGKILL at every boundary that the code has, one after the other, on one database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.crash.boundaries import boundaries
+from tests.crash.cases import Case, cases_of
+from tests.crash.stage import PEOPLE, Stage, data_of, has, open_stage
+from tests.crash.victim import KILLED
+from tests.e2e.rounds import FULL
+from tests.kit.databases import Kind
+
+CALLS = 500
+EXEMPT: frozenset[str] = frozenset()
+"""Boundaries that no test can come to, each with its reason. There is none."""
+_LAST = ("relay.corrupt", "set_aside")
+_SHOWN = "SELECT count(*) FROM outbox WHERE kind = 'show'"
+
+
+async def kill_at_every_boundary(data: Path, kind: Kind) -> None:
+    """Every boundary ends at least one life, and every life puts right what the last one left."""
+    names = sorted(boundaries(), key=_at_the_start_first)
+    async with open_stage(data, kind) as stage:
+        introduced, calls = False, 0
+        while not introduced or (FULL and calls < CALLS):
+            for name in names:
+                for case in cases_of(name):
+                    if not introduced and not case.at_start:
+                        await stage.introduce(*PEOPLE)
+                        introduced = True
+                    try:
+                        await _kill(stage, name, case)
+                    except (AssertionError, TimeoutError) as problem:
+                        raise AssertionError(f"killed at {name}: {problem}\n{_log(stage)}") from problem
+            calls = stage.seen.number("SELECT count(*) FROM tool_calls")
+        await _settle_what_is_interrupted(stage)
+        killed = (stage.data / KILLED).read_text().split()
+    kills = f"{len(killed)} kills at {len(set(killed))} boundaries, {stage.lives} lives"
+    print(f"T14 {kind}: {calls}/{CALLS} calls, {kills}")
+    missed = set(names) - set(killed) - EXEMPT
+    assert not missed, f"no run was killed at {sorted(missed)}"
+    assert calls >= CALLS // 10
+
+
+async def _kill(stage: Stage, name: str, case: Case) -> None:
+    """One run that ends at this boundary, and the one after it, which must put everything right."""
+    trigger = await case.prepare(stage)
+    if case.at_start:
+        await stage.dies_at_start(name)
+        await stage.up()
+        return
+    await stage.up()
+    await stage.settled()
+    before = stage.seen.number(_SHOWN)
+    await stage.dies_at(name, trigger)
+    await stage.up()
+    lost = not case.retried and name.endswith(".before_commit")
+    replies = stage.seen.number(_SHOWN) - before
+    assert replies == (0 if lost else case.replies), f"{replies} replies"
+
+
+async def _settle_what_is_interrupted(stage: Stage) -> None:
+    """Whoever asked says what became of each, by each of the three buttons in turn."""
+    await stage.up()
+    shown = await stage.phones.messages("member", newest=1_000_000)
+    cards = [message for message in shown if has(message, "Mark not done")]
+    assert len(cards) == stage.seen.number("SELECT count(*) FROM tool_calls WHERE status = 'interrupted'")
+    for number, card in enumerate(cards):
+        label = ("Mark done", "Mark not done", "Run again")[number % 3 if "Hang" not in card["text"] else 0]
+        answer = await stage.phones.tap("member", card, data=data_of(card, label))
+        assert answer["answered"]
+        assert not answer["alert"], answer
+    assert not stage.seen.number("SELECT count(*) FROM tool_calls WHERE status = 'interrupted'")
+    await stage.settled()
+
+
+def _at_the_start_first(name: str) -> tuple[int, str]:
+    """A database that is being made comes first, rows that are broken for good come last."""
+    if name.startswith(_LAST):
+        return 2, name
+    return (0 if name.startswith(("tenant", "claim_code", "demo.people")) else 1), name
+
+
+def _log(stage: Stage) -> str:
+    return "".join((stage.data / "victim.log").read_text().splitlines(keepends=True)[-40:])
