@@ -5,6 +5,7 @@ import random
 from typing import Any
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,6 +37,22 @@ def shuffled(value: Any, order: random.Random) -> Any:
 @given(JSON, st.randoms(use_true_random=False))
 def test_the_order_of_keys_does_not_matter(value: Any, order: random.Random) -> None:
     assert canonical(shuffled(value, order)) == canonical(value)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(max_size=20),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=6),
+    )
+)
+def test_the_fast_way_writes_what_rfc_8785_does(value: Any) -> None:
+    try:
+        expected = rfc8785.dumps(value)
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError):
+        with pytest.raises(ValueError, match=r".+"):
+            canonical(value)
+    else:
+        assert canonical(value) == expected
 
 
 @given(JSON)
