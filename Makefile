@@ -39,7 +39,7 @@ test: lint
 	$(BIN)/coverage report --include='$(VITAL)' --fail-under=100
 
 check: lint
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile -q tests/unit tests/architecture $(TEST_ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile -q -m "not catalogue" tests/unit tests/architecture $(TEST_ARGS)
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

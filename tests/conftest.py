@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -13,6 +14,13 @@ from tests.kit.world import World, open_world
 def pytest_unconfigure() -> None:
     """The PostgreSQL of this test process ends with it."""
     stop_servers()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the catalogue, which `make check` leaves to `make test`."""
+    for item in items:
+        if re.match(r"test_t\d\d_", item.name):
+            item.add_marker("catalogue")
 
 
 @pytest.fixture(params=KINDS)

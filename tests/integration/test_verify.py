@@ -88,6 +88,10 @@ def test_a_chain_that_nobody_touched_holds(scene: Scene) -> None:
 # --- all five damages --------------------------------------------------------------------------------------
 
 EDIT = "UPDATE audit_events SET actor='eve' WHERE tenant_id='acme' AND seq=7"
+SWAPS = tuple(
+    f"UPDATE audit_events SET seq={b} WHERE tenant_id='acme' AND seq={a}"
+    for a, b in ((7, 99), (8, 7), (99, 8))
+)
 DELETE = "DELETE FROM audit_events WHERE tenant_id='acme' AND seq=7"
 
 
@@ -159,12 +163,6 @@ def test_t18_a_deleted_event_is_found(scene: Scene) -> None:
 def test_t18_swapped_events_are_found(scene: Scene) -> None:
     scene.sql(*SWAPS)
     assert told(scene.check(mirror=False), "database")[0][0] == 7
-
-
-SWAPS = tuple(
-    f"UPDATE audit_events SET seq={b} WHERE tenant_id='acme' AND seq={a}"
-    for a, b in ((7, 99), (8, 7), (99, 8))
-)
 
 
 def test_t18_a_tail_cut_off_is_found_by_the_head(scene: Scene) -> None:
