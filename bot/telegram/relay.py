@@ -45,7 +45,6 @@ class _Job:
     row: OutboxRow
     card: Card | None = None
     view: CallView | None = None
-    owner: PersonId | None = None  # of the private chat that a card goes to
     reply_to: int | None = None
 
 
@@ -195,7 +194,7 @@ class Relay:
             log.exception("an outgoing message could not be sent", chat=chat)
             return await self._stumble(chat)
 
-    async def _send(self, job: _Job) -> float:
+    async def _send(self, job: _Job) -> float | None:
         row = job.row
         await self._pace.wait(row.chat)
         self._boundary("relay.before_send")
@@ -263,25 +262,30 @@ class Relay:
             view, tool=tool, now=now, registry=registry, private=card.private, progress=progress
         )
 
-    async def _record(self, job: _Job, answer: Answer, card: Card | None, document: bool) -> float:
-        """Writes down what became of a row, in one unit. Seconds to wait before the chat's next message."""
+    async def _record(self, job: _Job, answer: Answer, card: Card | None, document: bool) -> float | None:
+        """Writes down what became of a row, in one unit. Seconds to wait before the chat's next message;
+        None: nothing is left."""
         row, now = job.row, self._clock.real()
 
-        def work(records: Records) -> None:
+        def work(records: Records) -> bool:
             if card is not None and card.message_id is not None:
                 records.cards.shown(card)
-            if document and job.owner is not None and job.view is not None:
+            owner = _owner(records, card) if document and card is not None else None
+            if owner is not None and job.view is not None:
                 call = job.view.call
-                records.cards.delivered(call.id, job.owner, call.consent_digest, now=now)
+                records.cards.delivered(call.id, owner, call.consent_digest, now=now)
             reached = row if card is None else replace(row, card_version=card.shown_version)
             _settle(records, reached, answer, now=now)
+            return records.outbox.waits(row.chat)
 
-        await self._uow.run("relay.sent", work)
+        more = await self._uow.run("relay.sent", work)
         if isinstance(answer, Gone):
             log.warning("a message could not be delivered", chat=row.chat, reason=answer.reason)
         if isinstance(answer, Moved):
             self.wake(answer.chat)
-        return answer.seconds if isinstance(answer, Later) else 0.0
+        if isinstance(answer, Later):
+            return answer.seconds
+        return 0.0 if more or row.chat in self._stale else None
 
     async def _refresh_stale(self, chat: int) -> float | None:
         """Edits messages that somebody saw out of date: nothing is recorded but what they show now."""
@@ -370,7 +374,7 @@ def _next(records: Records, chat: int) -> _Job | None:
         card = records.cards.get(row.card_id)
         call = None if card is None else records.calls.get(card.call_id)
         if card is not None and call is not None:
-            return _Job(row=row, card=card, view=view(records, call), owner=_owner(records, card))
+            return _Job(row=row, card=card, view=view(records, call))
     if row.kind == END_REPLY:
         call = records.calls.get(CallId(str(row.payload["call_id"])))
         if call is not None:

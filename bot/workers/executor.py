@@ -124,12 +124,13 @@ class Executor:
         if not lapsed:
             return
         now = self._clock.both()
-        restarted = await self._uow.run(
-            "recover",
-            lambda records: recover(records, worker=self._worker, sole=sole, now=now, env=self._env),
-        )
-        for started in restarted:
-            self._spawn(started.call.id, self._execute(started))
+
+        def work(records: Records) -> list[tuple[Started, _Requester]]:
+            restarted = recover(records, worker=self._worker, sole=sole, now=now, env=self._env)
+            return [(started, _requester(records, started)) for started in restarted]
+
+        for started, requester in await self._uow.run("recover", work):
+            self._spawn(started.call.id, self._execute(started, requester))
 
     async def renew(self) -> None:
         """Extends the leases of what this worker has in hand."""
@@ -171,31 +172,28 @@ class Executor:
                 return
             self._refused.pop(call_id, None)
             if answer is not None:
-                await self._execute(answer)
+                await self._execute(*answer)
 
-    async def _start(self, call_id: CallId) -> Started | Refused | None:
+    async def _start(self, call_id: CallId) -> tuple[Started, _Requester] | Refused | None:
         """None: it stays pending, or was set aside."""
         if self._stopping:
             return None
         now = self._clock.both()
+
+        def work(records: Records) -> tuple[Started, _Requester] | Refused:
+            answer = start(records, by=SYSTEM, call_id=call_id, worker=self._worker, now=now, env=self._env)
+            return answer if isinstance(answer, Refused) else (answer, _requester(records, answer))
+
         try:
-            return await self._uow.run(
-                "start",
-                lambda records: start(
-                    records, by=SYSTEM, call_id=call_id, worker=self._worker, now=now, env=self._env
-                ),
-            )
+            return await self._uow.run("start", work)
         except CorruptRecord as corrupt:
             await self._set_aside(corrupt)
             return None
 
-    async def _execute(self, started: Started) -> None:
+    async def _execute(self, started: Started, requester: _Requester) -> None:
         call = started.call
         with call_context(call_id=call.id, tool=call.tool):
             try:
-                requester = await _patiently(
-                    lambda: self._reader.read(lambda records: _requester(records, started))
-                )
                 context = self._context(started, requester)
             except Exception:
                 log.exception("a call could not be prepared")

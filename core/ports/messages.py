@@ -103,6 +103,10 @@ class Outbox(Protocol):
         """The oldest message that waits for this chat."""
         ...
 
+    def waits(self, chat: int) -> bool:
+        """Whether anything waits for this chat."""
+        ...
+
     def chats(self) -> Sequence[int]:
         """Chats that something waits for."""
         ...

@@ -45,6 +45,7 @@ _COLUMNS: Final = (
 _FIRST: Final = Statement(
     select(*_COLUMNS).where(_o.chat == arg("chat_"), _o.done_at.is_(None)).order_by(_o.id).limit(1)
 )
+_WAITS: Final = Statement(select(_o.id).where(_o.chat == arg("chat_"), _o.done_at.is_(None)).limit(1))
 _CHATS: Final = Statement(select(_o.chat).where(_o.done_at.is_(None)).distinct())
 _DONE: Final = Statement(
     update(outbox)
@@ -152,6 +153,10 @@ class Outbox:
         """The oldest message that waits for this chat. Raises CorruptRecord."""
         row = self._session.one(_FIRST, chat_=chat)
         return None if row is None else _outbox_row(row)
+
+    def waits(self, chat: int) -> bool:
+        """Whether anything waits for this chat."""
+        return self._session.one(_WAITS, chat_=chat) is not None
 
     def chats(self) -> Sequence[int]:
         """Chats that something waits for."""
