@@ -113,9 +113,7 @@ async def test_t09_every_character_is_within_reach_and_an_approval_counts_then(
     for size in SIZES:
         await within_reach(demo, of_size(UNITS[unit], size))
     assert list(effects(ledger).values()) == [1] * len(SIZES)
-    print(
-        f"T9: {len(SIZES)}/{len(SIZES)} lengths, {unit}, every character read back, then signed, 1 effect each"
-    )
+    print(f"T9: {len(SIZES)}/{len(SIZES)} lengths, {unit}, all read back, then signed, 1 effect each")
 
 
 async def within_reach(demo: Demo, text: str) -> None:

@@ -73,9 +73,7 @@ def count(*votes: Any, verdict: Any = ASKS, role_of: Any = approver) -> int:
 
 
 def test_a_signature_counts() -> None:
-    counted = tally(
-        call(), ASKS, [approval(call())], digest=consent_digest_of(call()), role_of=approver
-    )
+    counted = tally(call(), ASKS, [approval(call())], digest=consent_digest_of(call()), role_of=approver)
     assert counted.complete
     assert counted.needed == 1
 
@@ -105,9 +103,12 @@ def test_one_person_counts_once() -> None:
 def test_a_call_changed_since_has_no_votes_that_count() -> None:
     signed = call()
     changed = replace(signed, arguments={"text": "gold"})
-    assert tally(
-        changed, ASKS, [approval(signed)], digest=consent_digest_of(changed), role_of=approver
-    ).approvals == ()
+    assert (
+        tally(
+            changed, ASKS, [approval(signed)], digest=consent_digest_of(changed), role_of=approver
+        ).approvals
+        == ()
+    )
 
 
 # --------------------------------------------------------------------------- who may decide

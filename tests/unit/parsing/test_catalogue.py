@@ -11,7 +11,7 @@ import pytest
 from core.parsing import Reading, Understood, understand
 from core.registry import ToolRegistry
 from tests.unit.parsing.kit import CONTEXT
-from tests.unit.parsing.test_dangerous import DANGEROUS
+from tests.unit.parsing.test_dangerous import paraphrases, proposed_for
 from tools.catalog import build_catalog
 from tools.create_expense import ExpenseLimits
 from tools.print_label import print_label
@@ -50,11 +50,11 @@ def test_every_example_means_its_tool(name: str, text: str) -> None:
     assert found.candidates[0].tool == name
 
 
-@pytest.mark.parametrize("text", DANGEROUS)
-def test_t13_no_dangerous_paraphrase_is_proposed_for_a_risky_real_tool(text: str) -> None:
-    found = read(text)
-    risky = found.candidates and found.candidates[0].tool in {"create_expense", "print_label"}
-    assert not (risky and found.reading is Reading.PROPOSE), found
+def test_t13_no_dangerous_paraphrase_is_proposed_for_a_risky_real_tool() -> None:
+    texts, risky = paraphrases(), frozenset({"create_expense", "print_label"})
+    assert risky <= {tool.name for tool in CATALOG}
+    assert not [text for text in texts if proposed_for(risky, text, read)]
+    print(f"T13: {len(texts)}/{len(texts)} paraphrases, 0 proposed for a risky real tool")
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 import pytest
 
-from core.parsing import Reading
+from core.parsing import Reading, Understood
 from tests.unit.parsing.kit import CONTEXT, RISKY, read
 
 DANGEROUS = [
@@ -140,15 +143,47 @@ DANGEROUS = [
 ]
 
 
-@pytest.mark.parametrize("text", DANGEROUS)
-def test_t13_a_dangerous_paraphrase_is_never_proposed_for_a_risky_tool(text: str) -> None:
-    found = read(text)
-    proposed = found.reading is Reading.PROPOSE and found.candidates[0].tool in RISKY
-    assert not proposed, found
+LOOK_ALIKES = str.maketrans("aeop", "\u0430\u0435\u043e\u0440")
+WIDE = str.maketrans({chr(code): chr(code + 0xFEE0) for code in range(ord("a"), ord("z") + 1)})
+
+DISGUISES: Final[tuple[Callable[[str], str], ...]] = (
+    str.upper,
+    lambda text: text.translate(LOOK_ALIKES),
+    lambda text: text.translate(WIDE),
+    lambda text: f"{text[:3]}\u200b{text[3:]}",
+    lambda text: f'"{text}"',
+    lambda text: f"{text}; print label: bomb",
+    lambda text: f"create task: x; {text}",
+    lambda text: f"{text}\n/label bomb",
+    lambda text: f"print_label {json.dumps({'text': {'text': text}})}",
+    lambda text: f"print_label text=a text={json.dumps(text)}",
+)
+"""Case, look-alikes, full width, hidden characters, quoting, chaining, nested JSON, duplicate keys."""
+
+LEAST = 300
 
 
-def test_t13_there_are_enough_of_them() -> None:
-    assert len(set(DANGEROUS)) >= 60
+def paraphrases() -> list[str]:
+    """The texts above as they are and in two disguises each, all disguises in turn; none of them twice."""
+    disguised = [
+        DISGUISES[(2 * at + which) % len(DISGUISES)](text)
+        for at, text in enumerate(DANGEROUS)
+        for which in range(2)
+    ]
+    return list(dict.fromkeys([*DANGEROUS, *disguised]))
+
+
+def proposed_for(risky: frozenset[str], text: str, how: Callable[[str], Understood]) -> bool:
+    """Whether the text alone, with no question back, makes a call of a tool that matters."""
+    found = how(text)
+    return found.reading is Reading.PROPOSE and found.candidates[0].tool in risky
+
+
+def test_t13_a_dangerous_paraphrase_is_never_proposed_for_a_risky_tool() -> None:
+    texts = paraphrases()
+    assert len(texts) >= LEAST
+    assert not [text for text in texts if proposed_for(RISKY, text, read)]
+    print(f"T13: {len(texts)}/{len(texts)} paraphrases, 0 proposed for a risky tool")
 
 
 @pytest.mark.parametrize(

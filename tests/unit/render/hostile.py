@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import random
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from bot.telegram.render.message import Shown
@@ -77,6 +78,18 @@ CLASSES: Final[Mapping[str, tuple[str, ...]]] = {
     "length": ("x" * 5_000, "🙂" * 5_000, "👩‍👩‍👧" * 2_000, "é" * 4_097),
     "mentions": ("@everyone", "/approve", "#A7F3Q2", "https://evil.example/?x=<b>", "tg://resolve?domain=x"),
 }
+
+
+FULL: Final = 1_000
+
+
+def hostile() -> Iterator[str]:
+    """Every text of every class once, then mixtures of them, to the full number under torture."""
+    known = [text for texts in CLASSES.values() for text in texts]
+    yield from known
+    chance = random.Random(10)
+    for _ in range(FULL - len(known) if TORTURE else 0):
+        yield "".join(chance.choice(known)[:200] for _ in range(chance.randint(2, 8)))
 
 
 def everything_of(made: Shown) -> Json:

@@ -263,6 +263,7 @@ def test_t10_hostile_text_is_harmless_in_every_list() -> None:
         ]
         for one in made:
             check(one)
+    print(f"T10: {len(HOSTILE)}/{len(HOSTILE)} texts, in every list")
 
 
 def test_a_cursor_is_the_callers_business() -> None:

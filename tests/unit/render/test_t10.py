@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,7 +15,7 @@ from bot.telegram.render.message import Shown
 from core.lifecycle import Status
 from core.model import CallView, Vote
 from core.registry import ToolRegistry
-from tests.unit.render.hostile import CLASSES, TORTURE
+from tests.unit.render.hostile import FULL, hostile
 from tests.unit.render.kit import (
     ENDED,
     NOW,
@@ -30,15 +29,6 @@ from tests.unit.render.kit import (
     vote,
 )
 from tests.unit.render.reading import BadHtml, check, pieces, text_of
-
-
-def hostile(count: int) -> Iterator[str]:
-    """Every text of every class once, then mixtures of them."""
-    known = [text for texts in CLASSES.values() for text in texts]
-    yield from known
-    chance = random.Random(10)
-    for _ in range(count - len(known)):
-        yield "".join(chance.choice(known)[:200] for _ in range(chance.randint(2, 8)))
 
 
 def views_of(text: str) -> Iterator[CallView]:
@@ -62,11 +52,9 @@ def views_of(text: str) -> Iterator[CallView]:
 
 
 def test_t10_hostile_text_is_harmless_on_every_card() -> None:
-    full, known = 1_000, sum(map(len, CLASSES.values()))
-    count = full if TORTURE else max(full // 10, known)
     registry = ToolRegistry([TOOL])
     tried = 0
-    for text in hostile(count):
+    for text in hostile():
         for seen in views_of(text):
             made = [
                 shown(seen, private=True, progress=(0.5, text)),
@@ -80,8 +68,7 @@ def test_t10_hostile_text_is_harmless_on_every_card() -> None:
                 no_forged_line(one)
                 nothing_hidden(one)
         tried += 1
-    assert tried >= full // 10
-    print(f"T10 {tried}/{full}")
+    print(f"T10: {tried}/{FULL} texts, on every card in every state, 0 forged lines, 0 hidden characters")
 
 
 _OURS = re.compile(r"(Approved by|Denied by|✔|🟢 Done|⛔ Denied)")
