@@ -13,7 +13,7 @@
 PYTHON ?= python3
 ARGS ?=
 TEST_ARGS ?=
-WORKERS ?= 2
+WORKERS ?= 3
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
@@ -34,7 +34,7 @@ demo: .venv/.project
 	@exec $(BIN)/countersign demo $(ARGS)
 
 test: lint
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile --cov --cov-report= $(TEST_ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report= $(TEST_ARGS)
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/coverage report --include='$(VITAL)' --fail-under=100
 

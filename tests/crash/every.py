@@ -19,8 +19,11 @@ _SHOWN = "SELECT count(*) FROM outbox WHERE kind = 'show'"
 
 
 async def kill_at_every_boundary(data: Path, kind: Kind) -> None:
-    """Every boundary ends at least one life, and every life puts right what the last one left."""
-    names = sorted(boundaries(), key=_at_the_start_first)
+    """Every boundary ends at least one life, and every life puts right what the last one left. The normal run
+    on PostgreSQL takes every fifth: all of them are SQLite's to come to."""
+    every = sorted(boundaries(), key=_at_the_start_first)
+    whole = FULL or kind == "sqlite"
+    names = every if whole else every[::5]
     async with open_stage(data, kind) as stage:
         introduced, calls = False, 0
         while not introduced or (FULL and calls < CALLS):
@@ -36,11 +39,11 @@ async def kill_at_every_boundary(data: Path, kind: Kind) -> None:
             calls = stage.seen.number("SELECT count(*) FROM tool_calls")
         await _settle_what_is_interrupted(stage)
         killed = (stage.data / KILLED).read_text().split()
-    kills = f"{len(killed)} kills at {len(set(killed))} boundaries, {stage.lives} lives"
+    kills = f"{len(killed)} kills at {len(set(killed))} of {len(every)} boundaries, {stage.lives} lives"
     print(f"T14 {kind}: {calls}/{CALLS} calls, {kills}")
     missed = set(names) - set(killed) - EXEMPT
     assert not missed, f"no run was killed at {sorted(missed)}"
-    assert calls >= CALLS // 10
+    assert calls >= CALLS // 10 or not whole
 
 
 async def _kill(stage: Stage, name: str, case: Case) -> None:

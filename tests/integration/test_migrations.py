@@ -176,7 +176,7 @@ def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path: Path) -> None:
 def test_a_folder_in_its_place_is_said_to_be_one(tmp_path: Path) -> None:
     path = tmp_path / "new.db"
     path.mkdir()
-    with pytest.raises(ConfigError, match="cannot be opened"):
+    with pytest.raises(ConfigError, match="Is a directory"):
         Sqlite(path).migrate()
 
 
