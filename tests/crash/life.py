@@ -18,7 +18,19 @@ _DIED = "died"
 # A server that has everything imported forks each victim: a real process, at a tenth of the time.
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
-    ["pytest", "tests.crash.victim", "alembic.command", "apscheduler.triggers.cron", "storage.postgresql"]
+    [
+        "pytest",
+        "tests.crash.victim",
+        "alembic.command",
+        "apscheduler.triggers.cron",
+        "storage.postgresql",
+        # What the product imports when it is first used: every life would pay for it anew.
+        "apscheduler.triggers.interval",
+        "aiosqlite",
+        "rapidfuzz.fuzz",
+        "rapidfuzz.process",
+        "sqlalchemy.ext.asyncio",
+    ]
 )
 
 

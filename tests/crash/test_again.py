@@ -36,21 +36,19 @@ WHERE: Final[Mapping[str, tuple[str, ...]]] = {
 _TENTH: Final = 10
 
 
-def deaths(kind: Kind) -> list[tuple[str, ...]]:
-    """Every order of three kinds of death, or a tenth of them (half of that on PostgreSQL); each kind's
-    places take turns."""
+def deaths() -> list[tuple[str, ...]]:
+    """Every order of three kinds of death, or a tenth of them; each kind's places take turns."""
     turns = {kind: itertools.cycle(places) for kind, places in WHERE.items()}
     orders = list(itertools.product(WHERE, repeat=DEEP))
     # Nine apart, so that the last kind changes each time as well, and every place has its turn.
-    apart = (_TENTH - 1) * (1 if kind == "sqlite" else 2)
-    chosen = orders if FULL else orders[::apart]
+    chosen = orders if FULL else orders[:: _TENTH - 1]
     return [tuple(next(turns[kind]) for kind in order) for order in chosen]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.timeout(3600 if FULL else 300)
 async def test_t15_killed_again_while_it_recovers_three_deep(kind: Kind, tmp_path: Path) -> None:
-    rounds = deaths(kind)
+    rounds = deaths()
     assert {place for places in rounds for place in places} == {p for ps in WHERE.values() for p in ps}
     async with open_stage(tmp_path / "data", kind) as stage:
         await stage.introduce(*PEOPLE)

@@ -217,7 +217,7 @@ FILTERS = st.builds(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(narrowed=FILTERS, limit=st.integers(40, 100))
 async def test_pages_join_without_gaps_in_both_directions(
     pages: Pages, narrowed: HistoryFilter, limit: int

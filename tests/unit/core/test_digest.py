@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import rfc8785
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.digest import args_digest, canonical, sha256_hex
@@ -39,6 +39,7 @@ def test_the_order_of_keys_does_not_matter(value: Any, order: random.Random) -> 
     assert canonical(shuffled(value, order)) == canonical(value)
 
 
+@settings(max_examples=50)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(max_size=20),
