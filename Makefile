@@ -25,6 +25,9 @@ VITAL := core/lifecycle.py,core/guards.py,core/policy/*,core/approvals.py,core/r
 LOCK := $(CURDIR)/build/lock/bin/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-header --no-annotate --universal --python-version 3.11
 
+# Compiled files are kept whatever the shell says: dozens of processes would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:

@@ -20,10 +20,10 @@ _SHOWN = "SELECT count(*) FROM outbox WHERE kind = 'show'"
 
 async def kill_at_every_boundary(data: Path, kind: Kind) -> None:
     """Every boundary ends at least one life, and every life puts right what the last one left. The normal run
-    on PostgreSQL takes every fifth: all of them are SQLite's to come to."""
+    on PostgreSQL takes every eighth: all of them are SQLite's to come to."""
     every = sorted(boundaries(), key=_at_the_start_first)
     whole = FULL or kind == "sqlite"
-    names = every if whole else every[::5]
+    names = every if whole else every[::8]
     async with open_stage(data, kind) as stage:
         introduced, calls = False, 0
         while not introduced or (FULL and calls < CALLS):

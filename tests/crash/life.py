@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable
@@ -12,26 +11,10 @@ from multiprocessing.context import ForkServerProcess
 from typing import Any
 
 from tests.crash import victim
+from tests.kit.processes import FORKED
 
 PATIENCE_S = 45.0
 _DIED = "died"
-# A server that has everything imported forks each victim: a real process, at a tenth of the time.
-_CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(
-    [
-        "pytest",
-        "tests.crash.victim",
-        "alembic.command",
-        "apscheduler.triggers.cron",
-        "storage.postgresql",
-        # What the product imports when it is first used: every life would pay for it anew.
-        "apscheduler.triggers.interval",
-        "aiosqlite",
-        "rapidfuzz.fuzz",
-        "rapidfuzz.process",
-        "sqlalchemy.ext.asyncio",
-    ]
-)
 
 
 class Life:
@@ -47,8 +30,8 @@ class Life:
     @classmethod
     def begin(cls, orders: object, target: Callable[[Connection, Any], None] = victim.main) -> Life:
         """Starts a process: a victim, or whatever `target` is."""
-        ours, theirs = _CONTEXT.Pipe()
-        process = _CONTEXT.Process(target=target, args=(theirs, orders), daemon=True)
+        ours, theirs = FORKED.Pipe()
+        process = FORKED.Process(target=target, args=(theirs, orders), daemon=True)
         process.start()
         theirs.close()
         return cls(process, ours)

@@ -13,8 +13,8 @@ from tests.crash.cases import saying
 from tests.crash.stage import PEOPLE, Stage, open_stage
 from tests.crash.tools import GATE
 from tests.crash.victim import KILLED
-from tests.e2e.rounds import FULL
-from tests.kit.databases import KINDS, Kind
+from tests.e2e.rounds import FULL, SECOND_OF_TWO
+from tests.kit.databases import Kind
 
 DEEP: Final = 3
 WHERE: Final[Mapping[str, tuple[str, ...]]] = {
@@ -45,7 +45,7 @@ def deaths() -> list[tuple[str, ...]]:
     return [tuple(next(turns[kind]) for kind in order) for order in chosen]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["sqlite", SECOND_OF_TWO])
 @pytest.mark.timeout(3600 if FULL else 300)
 async def test_t15_killed_again_while_it_recovers_three_deep(kind: Kind, tmp_path: Path) -> None:
     rounds = deaths()

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import os
 
+import pytest
+
 FULL = os.environ.get("COUNTERSIGN_TORTURE") == "1"
+SECOND_OF_TWO = pytest.param(
+    "postgresql", marks=pytest.mark.skipif(not FULL, reason="runs on SQLite here, on both by `make torture`")
+)
+"""For the few tests that take long and touch the database no otherwise than others which run on both."""
 
 
 def rounds(*, normal: int, full: int) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import multiprocessing
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,13 +29,11 @@ from core.runner import ToolRunner
 from storage.database import Address, Database, SnapshotReader, backend_of
 from storage.writer import Writer
 from tests.kit.clock import FakeClock
+from tests.kit.processes import FORKED
 from tests.kit.tools import Ledger, registry_of
 from tests.kit.world import ACME, PEOPLE, context_of, principal
 
 PROCESSES: Final = 4
-# One process that has imported everything, of which the others are copies: it has no threads and no database.
-_CONTEXT: Final = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload([__name__])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,10 +187,10 @@ class Crew:
 @contextmanager
 def crew_on(address: Address, ledger: Path) -> Iterator[Crew]:
     """Four processes on this database, whose tools write to this ledger."""
-    line = _CONTEXT.Barrier(PROCESSES)
-    pairs = [_CONTEXT.Pipe() for _ in range(PROCESSES)]
+    line = FORKED.Barrier(PROCESSES)
+    pairs = [FORKED.Pipe() for _ in range(PROCESSES)]
     processes: list[BaseProcess] = [
-        _CONTEXT.Process(target=_live, args=(theirs, line, number, address, ledger), daemon=True)
+        FORKED.Process(target=_live, args=(theirs, line, number, address, ledger), daemon=True)
         for number, (_, theirs) in enumerate(pairs)
     ]
     ours = [mine for mine, _ in pairs]
