@@ -18,6 +18,9 @@ PersonId = NewType("PersonId", str)
 ConversationId = NewType("ConversationId", str)
 CallId = NewType("CallId", str)
 CardId = NewType("CardId", str)
+GrantId = NewType("GrantId", str)
+RunId = NewType("RunId", str)
+TokenId = NewType("TokenId", str)
 
 NewId = Callable[[], str]
 """Gives a fresh UUIDv7 text. The only randomness that core uses, always passed in."""

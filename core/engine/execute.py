@@ -34,7 +34,7 @@ def start(
     A call whose signatures lapsed goes back to be signed again; one that today's policy denies ends as
     denied. All other refusals leave it as it is. Raises CorruptRecord.
     """
-    facts = gather(records, by=by, call_id=call_id, env=env, judged=True)
+    facts = gather(records, by=by, call_id=call_id, env=env, judged=now.wall)
     try:
         guards.check(facts)
         call = facts.known_call
@@ -180,7 +180,7 @@ def _lapse(records: Records, call: ToolCall, *, why: str, now: Now, env: Env) ->
         )
         return
     digest = args_digest(tool.name, tool.version, call.arguments)
-    verdict = verdict_today(records, call, tool, digest=digest, env=env)
+    verdict = verdict_today(records, call, tool, digest=digest, now=now.wall, env=env)
     if verdict.decision is PolicyDecision.ALLOW:
         # What was changed behind our back runs only after somebody looked, whatever policy allows.
         verdict = replace(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from core import guards
 from core.approvals import Tally, consent_digest_of, tally
 from core.digest import args_digest
@@ -23,19 +25,16 @@ def gather(
     call_id: CallId | None,
     env: Env,
     shown: bool = False,
-    judged: bool = False,
+    judged: datetime | None = None,
 ) -> guards.Facts:
-    """The facts of one attempt to do something with a call. `judged`: also what today's policy and the votes
-    say of it, which the guards from the eleventh on look at."""
+    """The facts of one attempt to do something with a call. `judged`: also what policy and the votes say of
+    it at this time, which the guards from the eleventh on look at."""
     call = None if call_id is None else records.calls.get(call_id)
     tenant_id = call.tenant_id if by.is_system and call else by.tenant
     tool = None if call is None else env.registry.find(call.tool)
     today = digest = votes = None
-    if judged and call is not None and tool is not None:
-        as_it_is = args_digest(call.tool, call.tool_version, call.arguments)
-        today = verdict_today(records, call, tool, digest=as_it_is, env=env)
-        digest = consent_digest_of(call, as_it_is)
-        votes = _tally(records, call, today, digest)
+    if judged is not None and call is not None and tool is not None:
+        today, digest, votes = _judged(records, call, tool, now=judged, env=env)
     return guards.Facts(
         by=by,
         tenant=None if tenant_id is None else records.people.tenant(tenant_id),
@@ -52,7 +51,19 @@ def gather(
     )
 
 
-def verdict_today(records: Records, call: ToolCall, tool: Tool, *, digest: str, env: Env) -> Verdict:
+def _judged(
+    records: Records, call: ToolCall, tool: Tool, *, now: datetime, env: Env
+) -> tuple[Verdict, str, Tally]:
+    """Today's verdict, the consent digest of the call as it is, the votes that count."""
+    as_it_is = args_digest(call.tool, call.tool_version, call.arguments)
+    today = verdict_today(records, call, tool, digest=as_it_is, now=now, env=env)
+    digest = consent_digest_of(call, as_it_is)
+    return today, digest, _tally(records, call, today, digest)
+
+
+def verdict_today(
+    records: Records, call: ToolCall, tool: Tool, *, digest: str, now: datetime, env: Env
+) -> Verdict:
     """What today's policy says of a recorded call, for the requester's role today. `digest` is that of the
     arguments as they are."""
     conversation = records.people.conversation(call.conversation_id)
@@ -62,6 +73,7 @@ def verdict_today(records: Records, call: ToolCall, tool: Tool, *, digest: str, 
         risk=risk_today(records, call, tool, digest=digest, env=env),
         call=call,
         conversation=conversation,
+        now=now,
         env=env,
     )
 
@@ -115,6 +127,7 @@ def judge(
     risk: Risk,
     call: ToolCall,
     conversation: Conversation | None,
+    now: datetime,
     env: Env,
 ) -> Verdict:
     """Evaluates the policy over the members and roles of today."""
@@ -133,6 +146,12 @@ def judge(
             chat=conversation.chat,
             private=conversation.private,
             members=members,
+            channel=conversation.channel,
+            arguments=call.arguments,
+            title=call.title,
+            requester_name=next((m.name for m in members if m.person_id == call.requester_id), ""),
+            tenant=records.people.tenant(call.tenant_id),
+            now=now,
             expires_after_s=int(env.limits.expires_after.total_seconds()),
         ),
     )

@@ -240,7 +240,13 @@ def _record(
     records: Records, call: ToolCall, proposal: Proposal, tool: Tool, *, by: Principal, now: Now, env: Env
 ) -> ToolCall:
     verdict = judge(
-        records, tool=tool, risk=call.risk, call=call, conversation=proposal.conversation, env=env
+        records,
+        tool=tool,
+        risk=call.risk,
+        call=call,
+        conversation=proposal.conversation,
+        now=now.wall,
+        env=env,
     )
     status = _STATUS[verdict.decision]
     waits = timedelta(seconds=verdict.expires_after_s)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
+from core.digest import Json
 from core.ids import PersonId
-from core.model import Membership, PolicyDecision, Risk, Role, Verdict
+from core.model import Channel, Membership, PolicyDecision, Risk, Role, Tenant, Verdict
 from core.policy.rules import Default, Policy, Rule
 
 DAY_S = 24 * 3600
@@ -24,6 +26,12 @@ class Facts:
     chat: str
     private: bool
     members: Sequence[Membership]
+    channel: Channel = Channel.TELEGRAM
+    arguments: Mapping[str, Json] = field(default_factory=dict)
+    title: str = ""
+    requester_name: str = ""
+    tenant: Tenant | None = None
+    now: datetime | None = None
     expires_after_s: int = DAY_S
 
 

@@ -1,8 +1,10 @@
 """What the engine needs of the world: records, units of work, clocks. Storage and workers implement it."""
 
 from core.ports.calls import Approvals, Attempts, Audit, Calls, ChainHead, Outcomes
+from core.ports.consent import Edits, Grants, Reminders
 from core.ports.messages import Cards, Dialogue, Dialogues, Inbox, Outbox, OutboxRow
-from core.ports.people import People
+from core.ports.people import People, Tokens
+from core.ports.runs import Runs
 from core.ports.work import Clock, Now, Reader, Records, UnitOfWork, view
 
 __all__ = [
@@ -15,6 +17,8 @@ __all__ = [
     "Clock",
     "Dialogue",
     "Dialogues",
+    "Edits",
+    "Grants",
     "Inbox",
     "Now",
     "Outbox",
@@ -23,6 +27,9 @@ __all__ = [
     "People",
     "Reader",
     "Records",
+    "Reminders",
+    "Runs",
+    "Tokens",
     "UnitOfWork",
     "view",
 ]

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from core.ids import ConversationId, PersonId, TenantId
+from core.ids import ConversationId, PersonId, TenantId, TokenId
 from core.model import (
+    ApiToken,
     Channel,
     Conversation,
     Identity,
@@ -16,6 +17,26 @@ from core.model import (
     Role,
     Tenant,
 )
+
+
+class Tokens(Protocol):
+    """Tokens that were issued to programs."""
+
+    def add(self, token: ApiToken) -> None:
+        """Adds a token."""
+        ...
+
+    def get(self, token_id: TokenId) -> ApiToken | None:
+        """The token of this id, also a revoked or expired one. Raises CorruptRecord."""
+        ...
+
+    def of(self, tenant_id: TenantId) -> Sequence[ApiToken]:
+        """All tokens of a tenant, oldest first. Raises CorruptRecord."""
+        ...
+
+    def revoke(self, token_id: TokenId, *, now: datetime) -> bool:
+        """Ends a token. False where it was revoked before."""
+        ...
 
 
 class People(Protocol):
@@ -61,6 +82,10 @@ class People(Protocol):
 
     def add_tenant(self, tenant: Tenant, *, now: datetime) -> None:
         """Adds a tenant; an existing one stays as it is."""
+        ...
+
+    def save_tenant(self, tenant: Tenant) -> None:
+        """Writes a tenant's name and settings."""
         ...
 
     def add_person(self, person: Person, *, now: datetime) -> None:

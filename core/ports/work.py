@@ -13,8 +13,10 @@ from core.model import (
     ToolCall,
 )
 from core.ports.calls import Approvals, Attempts, Audit, Calls, Outcomes
+from core.ports.consent import Edits, Grants, Reminders
 from core.ports.messages import Cards, Dialogues, Inbox, Outbox
-from core.ports.people import People
+from core.ports.people import People, Tokens
+from core.ports.runs import Runs
 from core.toolstore import Expenses, Tasks
 
 T = TypeVar("T")
@@ -54,6 +56,31 @@ class Records(Protocol):
     @property
     def outcomes(self) -> Outcomes:
         """Final records."""
+        ...
+
+    @property
+    def edits(self) -> Edits:
+        """Changes before a signature."""
+        ...
+
+    @property
+    def grants(self) -> Grants:
+        """Permissions in place of signatures."""
+        ...
+
+    @property
+    def reminders(self) -> Reminders:
+        """What is to be done about calls that wait."""
+        ...
+
+    @property
+    def runs(self) -> Runs:
+        """Calls proposed together."""
+        ...
+
+    @property
+    def tokens(self) -> Tokens:
+        """Tokens of programs."""
         ...
 
     @property
@@ -136,4 +163,6 @@ def view(records: Records, call: ToolCall) -> CallView:
         outcome=records.outcomes.get(call.id) if call.status in ENDS else None,
         undone_by=undo.id if undo else None,
         undone=undo is not None and undo.status is Status.COMPLETED,
+        edits=tuple(records.edits.of(call.id)) if call.revision > 1 else (),
+        grant=records.grants.get(call.verdict.grant) if call.verdict.grant else None,
     )

@@ -7,12 +7,15 @@ from functools import cached_property
 from core.ids import NewId, TenantId
 from storage.records.audit import Audit, Head
 from storage.records.calls import Calls
+from storage.records.consent import Edits, Grants, Reminders
 from storage.records.executions import Approvals, Attempts, Outcomes
 from storage.records.expenses import Expenses
 from storage.records.going_out import Cards, Outbox
 from storage.records.inbox import Dialogues, Inbox
 from storage.records.people import People
+from storage.records.runs import Runs
 from storage.records.tasks import Tasks
+from storage.records.tokens import Tokens
 from storage.statements import Session
 
 Topic = tuple[str, int | str]
@@ -62,6 +65,31 @@ class SqlRecords:
     def outcomes(self) -> Outcomes:
         """Final records."""
         return Outcomes(self.session)
+
+    @cached_property
+    def edits(self) -> Edits:
+        """Changes before a signature."""
+        return Edits(self.session)
+
+    @cached_property
+    def grants(self) -> Grants:
+        """Permissions in place of signatures."""
+        return Grants(self.session)
+
+    @cached_property
+    def reminders(self) -> Reminders:
+        """What is to be done about calls that wait."""
+        return Reminders(self.session)
+
+    @cached_property
+    def runs(self) -> Runs:
+        """Calls proposed together."""
+        return Runs(self.session)
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        """Tokens of programs."""
+        return Tokens(self.session)
 
     @cached_property
     def audit(self) -> Audit:

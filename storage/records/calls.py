@@ -220,6 +220,8 @@ def from_row(row: Row) -> ToolCall:
         retry_of,
         undo_of,
         source_message,
+        run_id,
+        step,
     ) = row
     return ToolCall(
         id=call_id,
@@ -254,6 +256,8 @@ def from_row(row: Row) -> ToolCall:
         retry_of=retry_of,
         undo_of=undo_of,
         source_message=source_message,
+        run_id=run_id,
+        step=step,
     )
 
 
@@ -293,5 +297,6 @@ def _read_verdict(text: str) -> Verdict:
             "decision": PolicyDecision(stored["decision"]),
             "approvers": Role(stored["approvers"]),
             "named": tuple(stored["named"]),
+            "escalate_to": Role(stored["escalate_to"]) if stored.get("escalate_to") else None,
         }
     )

@@ -16,7 +16,7 @@ from core.json_text import read_json
 from core.lifecycle import ENDS, Status
 from core.model import Card, ToolCall
 from core.ports import OutboxRow
-from storage.schema import cards, deliveries, outbox
+from storage.schema import cards, deliveries, outbox, runs
 from storage.statements import Row, Session, Statement, all_columns, arg, insert_into, insert_once
 from storage.times import from_ms, to_ms
 
@@ -67,6 +67,12 @@ _ADD_CARD: Final = insert_once(cards)
 _CARD: Final = Statement(select(cards).where(_k.id == arg("id_")))
 _CARD_AT: Final = Statement(select(cards).where(_k.chat == arg("chat_"), _k.message_id == arg("number")))
 _CARDS_OF: Final = Statement(select(cards).where(_k.call_id == arg("call")).order_by(_k.id))
+_CARDS_OF_STEP: Final = Statement(
+    select(cards, runs.c.version)
+    .outerjoin(runs, runs.c.id == cards.c.run_id)
+    .where(or_(_k.call_id == arg("call"), _k.run_id == arg("run")))
+    .order_by(_k.id)
+)
 _SHOWN: Final = Statement(
     update(cards)
     .where(and_(_k.id == arg("id_"), _k.shown_version <= arg("version")))
@@ -98,8 +104,7 @@ class Outbox:
 
     def card(self, call: ToolCall) -> None:
         """Queues every card of the call to be brought up to date."""
-        for row in self._session.all(_CARDS_OF, call=call.id):
-            card = _card(row)
+        for card, version in self._cards(call):
             if card.line and call.status not in _LINE_SHOWS:
                 continue
             self._session.do(
@@ -110,7 +115,7 @@ class Outbox:
                 chat=card.chat,
                 kind="card",
                 card_id=card.id,
-                card_version=call.version,
+                card_version=version,
                 payload="{}",
                 created_at=to_ms(call.changed_at),
                 not_before=0,
@@ -119,6 +124,13 @@ class Outbox:
                 error=None,
             )
             self._touch("outbox", card.chat)
+
+    def _cards(self, call: ToolCall) -> Sequence[tuple[Card, int]]:
+        """The cards that show this call, and the version that each must reach."""
+        if call.run_id is None:
+            return [(_card(row), call.version) for row in self._session.all(_CARDS_OF, call=call.id)]
+        rows = self._session.all(_CARDS_OF_STEP, call=call.id, run=call.run_id)
+        return [(_card(row[:-1]), call.version if row[-1] is None else row[-1]) for row in rows]
 
     def message(
         self,

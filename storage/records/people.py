@@ -23,29 +23,25 @@ from storage.schema import (
     tenants,
 )
 from storage.statements import Row, Session, Statement, all_columns, arg, insert_once
-from storage.times import from_ms, to_ms
+from storage.times import from_ms, maybe_from_ms, to_ms
 
 _TENANT: Final = Statement(
-    select(tenants.c.id, tenants.c.name, tenants.c.active, tenants.c.currency, tenants.c.timezone).where(
-        tenants.c.id == arg("id_")
-    )
+    select(*(tenants.c[name] for name in Tenant.__slots__)).where(tenants.c.id == arg("id_"))
+)
+_SAVE_TENANT: Final = Statement(
+    update(tenants)
+    .where(tenants.c.id == arg("id_"))
+    .values({name: arg(f"new_{name}") for name in Tenant.__slots__ if name != "id"})
 )
 _ADD_TENANT: Final = insert_once(tenants)
 _PERSON: Final = Statement(
-    select(people.c.id, people.c.name, people.c.timezone, people.c.currency, people.c.end_replies).where(
-        people.c.id == arg("id_")
-    )
+    select(*(people.c[name] for name in Person.__slots__)).where(people.c.id == arg("id_"))
 )
 _ADD_PERSON: Final = insert_once(people)
 _SETTINGS: Final = Statement(
     update(people)
     .where(people.c.id == arg("id_"))
-    .values(
-        name=arg("new_name"),
-        timezone=arg("new_timezone"),
-        currency=arg("new_currency"),
-        end_replies=arg("new_replies"),
-    )
+    .values({name: arg(f"new_{name}") for name in Person.__slots__ if name != "id"})
 )
 _i = identities.c
 _IDENTITY_COLUMNS: Final = (_i.channel, _i.subject, _i.person_id, _i.private_chat)
@@ -221,20 +217,19 @@ class People:
         """Adds a tenant; an existing one stays as it is."""
         self._write(_ADD_TENANT, created_at=to_ms(now), **_values(tenant))
 
+    def save_tenant(self, tenant: Tenant) -> None:
+        """Writes a tenant's name and settings."""
+        row = _values(tenant)
+        self._write(_SAVE_TENANT, id_=row.pop("id"), **{f"new_{name}": value for name, value in row.items()})
+
     def add_person(self, person: Person, *, now: datetime) -> None:
         """Adds a person."""
-        self._write(_ADD_PERSON, created_at=to_ms(now), **_values(person))
+        self._write(_ADD_PERSON, created_at=to_ms(now), **_person_row(person))
 
     def save_settings(self, person: Person) -> None:
         """Writes a person's name and settings."""
-        self._write(
-            _SETTINGS,
-            id_=person.id,
-            new_name=person.name,
-            new_timezone=person.timezone,
-            new_currency=person.currency,
-            new_replies=person.end_replies,
-        )
+        row = _person_row(person)
+        self._write(_SETTINGS, id_=row.pop("id"), **{f"new_{name}": value for name, value in row.items()})
 
     def add_identity(self, identity: Identity, *, username: str = "") -> None:
         """Adds a way in; an existing one is left alone."""
@@ -343,15 +338,20 @@ def _values(record: Any) -> dict[str, Any]:
 def _tenant(row: Row | None) -> Tenant | None:
     if row is None:
         return None
-    return Tenant(id=TenantId(row[0]), name=row[1], active=bool(row[2]), currency=row[3], timezone=row[4])
+    values: dict[str, Any] = dict(zip(Tenant.__slots__, row, strict=True))
+    return Tenant(**{**values, "active": bool(values["active"])})
 
 
 def _person(row: Row | None) -> Person | None:
     if row is None:
         return None
-    return Person(
-        id=PersonId(row[0]), name=row[1], timezone=row[2], currency=row[3], end_replies=bool(row[4])
-    )
+    values: dict[str, Any] = dict(zip(Person.__slots__, row, strict=True))
+    values.update(end_replies=bool(values["end_replies"]), away_until=maybe_from_ms(values["away_until"]))
+    return Person(**values)
+
+
+def _person_row(person: Person) -> dict[str, Any]:
+    return _values(person) | {"away_until": to_ms(person.away_until)}
 
 
 def _identity(row: Row) -> Identity:

@@ -4,9 +4,19 @@ from typing import Final
 
 from storage.schema.audit import audit_events, audit_heads, quarantine
 from storage.schema.base import metadata
-from storage.schema.calls import approvals, attempts, outcomes, tool_calls
+from storage.schema.calls import (
+    approvals,
+    attempts,
+    edits,
+    grants,
+    outcomes,
+    reminders,
+    runs,
+    tool_calls,
+)
 from storage.schema.people import (
     accounts,
+    api_tokens,
     conversations,
     identities,
     invites,
@@ -23,6 +33,7 @@ APPEND_ONLY: Final = ("audit_events", "outcomes")
 __all__ = [
     "APPEND_ONLY",
     "accounts",
+    "api_tokens",
     "approvals",
     "attempts",
     "audit_events",
@@ -31,7 +42,9 @@ __all__ = [
     "conversations",
     "deliveries",
     "dialogues",
+    "edits",
     "expenses",
+    "grants",
     "identities",
     "inbox",
     "invites",
@@ -42,6 +55,8 @@ __all__ = [
     "outcomes",
     "people",
     "quarantine",
+    "reminders",
+    "runs",
     "tasks",
     "tenants",
     "tool_calls",

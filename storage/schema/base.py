@@ -33,9 +33,9 @@ def time(name: str, *, nullable: bool = False) -> Column[int]:
     return Column(name, BigInteger, nullable=nullable)
 
 
-def words(name: str, *, nullable: bool = False) -> Column[str]:
+def words(name: str, *, nullable: bool = False, primary_key: bool = False) -> Column[str]:
     """A text."""
-    return Column(name, Text, nullable=nullable)
+    return Column(name, Text, nullable=nullable, primary_key=primary_key)
 
 
 def partial_index(name: str, *columns: str, where: str, unique: bool = False) -> Index:

@@ -15,7 +15,7 @@ from sqlalchemy import (
 )
 
 from core.lifecycle import ENDS, Status
-from core.model import Channel, Risk, Vote
+from core.model import Channel, OnFailure, Risk, Vote
 from storage.schema.base import metadata, one_of, partial_index, time, words
 
 tool_calls = Table(
@@ -53,6 +53,8 @@ tool_calls = Table(
     words("retry_of", nullable=True),
     words("undo_of", nullable=True),
     Column("source_message", BigInteger),
+    words("run_id", nullable=True),
+    Column("step", Integer),
     UniqueConstraint("tenant_id", "short_id"),
     CheckConstraint(one_of("status", Status), name="status"),
     CheckConstraint(one_of("risk", Risk), name="risk"),
@@ -75,6 +77,7 @@ tool_calls = Table(
     Index("ix_tool_calls_tenant_status", "tenant_id", "status", "id"),
     Index("ix_tool_calls_tenant_tool", "tenant_id", "tool", "id"),
     Index("ix_tool_calls_tenant_requester", "tenant_id", "requester_id", "id"),
+    partial_index("uq_tool_calls_step", "run_id", "step", unique=True, where="run_id IS NOT NULL"),
     # What waits, for sweepers and dispatchers: small whatever the history's size.
     partial_index(
         "ix_tool_calls_waiting",
@@ -100,6 +103,72 @@ approvals = Table(
     time("at"),
     UniqueConstraint("call_id", "revision", "person_id"),
     CheckConstraint(one_of("vote", Vote), name="vote"),
+)
+
+edits = Table(
+    "edits",
+    metadata,
+    Column("call_id", Text, ForeignKey("tool_calls.id"), primary_key=True),
+    Column("tenant_id", Text, nullable=False),
+    Column("account_id", Text, nullable=False),
+    Column("revision", Integer, primary_key=True, autoincrement=False),
+    Column("person_id", Text, ForeignKey("people.id"), nullable=False),
+    words("person_name"),
+    words("changes"),
+    time("at"),
+)
+
+grants = Table(
+    "grants",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("tenant_id", Text, ForeignKey("tenants.id"), nullable=False),
+    Column("account_id", Text, nullable=False),
+    words("tool"),
+    words("definition_hash"),
+    Column("requester_id", Text, ForeignKey("people.id"), nullable=False),
+    words("scope"),
+    words("conversation_id", nullable=True),
+    Column("granted_by", Text, ForeignKey("people.id"), nullable=False),
+    words("granted_by_name"),
+    Column("call_id", Text, ForeignKey("tool_calls.id"), nullable=False),
+    time("created_at"),
+    time("expires_at"),
+    Column("used", Integer, nullable=False),
+    time("revoked_at", nullable=True),
+    words("revoked_by", nullable=True),
+    Index("ix_grants_tenant_id", "tenant_id", "id"),
+    partial_index("ix_grants_live", "tenant_id", "tool", "requester_id", where="revoked_at IS NULL"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    words("short_id"),
+    Column("tenant_id", Text, ForeignKey("tenants.id"), nullable=False),
+    Column("account_id", Text, ForeignKey("accounts.id"), nullable=False),
+    Column("conversation_id", Text, ForeignKey("conversations.id"), nullable=False),
+    Column("requester_id", Text, ForeignKey("people.id"), nullable=False),
+    words("title"),
+    Column("steps", Integer, nullable=False),
+    words("needs"),
+    words("on_failure"),
+    Column("version", Integer, nullable=False),
+    time("created_at"),
+    UniqueConstraint("tenant_id", "short_id"),
+    CheckConstraint(one_of("on_failure", OnFailure), name="on_failure"),
+)
+
+reminders = Table(
+    "reminders",
+    metadata,
+    Column("call_id", Text, ForeignKey("tool_calls.id"), primary_key=True),
+    Column("revision", Integer, primary_key=True, autoincrement=False),
+    words("kind", primary_key=True),
+    time("at"),
+    time("done_at", nullable=True),
+    partial_index("ix_reminders_due", "at", where="done_at IS NULL"),
 )
 
 attempts = Table(

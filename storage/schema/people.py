@@ -9,6 +9,7 @@ from sqlalchemy import (
     Column,
     ForeignKey,
     Index,
+    Integer,
     Table,
     Text,
     UniqueConstraint,
@@ -26,6 +27,7 @@ tenants = Table(
     words("currency"),
     words("timezone"),
     time("created_at"),
+    words("ask_above", nullable=True),
 )
 
 accounts = Table(
@@ -47,6 +49,11 @@ people = Table(
     words("currency", nullable=True),
     Column("end_replies", Boolean, nullable=False),
     time("created_at"),
+    Column("quiet_from", Integer),
+    Column("quiet_to", Integer),
+    time("away_until", nullable=True),
+    words("stand_in", nullable=True),
+    words("current_tenant", nullable=True),
 )
 
 identities = Table(
@@ -86,6 +93,20 @@ invites = Table(
     time("used_at", nullable=True),
     words("used_by", nullable=True),
     CheckConstraint(one_of("role", Role), name="role"),
+)
+
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("tenant_id", Text, ForeignKey("tenants.id"), nullable=False),
+    Column("person_id", Text, ForeignKey("people.id"), nullable=False),
+    words("name"),
+    words("account_ids", nullable=True),  # a JSON list; NULL: all of the tenant's
+    time("created_at"),
+    time("expires_at"),
+    time("revoked_at", nullable=True),
+    Index("ix_api_tokens_tenant_id", "tenant_id", "id"),
 )
 
 conversations = Table(

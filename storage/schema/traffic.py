@@ -78,6 +78,7 @@ cards = Table(
     Column("line", Boolean, nullable=False),
     Column("shown_version", Integer, nullable=False),
     words("shown_digest", nullable=True),
+    words("run_id", nullable=True),  # the card of a whole run; call_id is then its first step
     UniqueConstraint("call_id", "chat"),
     Index("ix_cards_message", "chat", "message_id"),
 )

@@ -11,8 +11,8 @@ EXPORTS = {
     "expire finish mark propose recover start undo",
     "core.parsing": "Candidate ParseContext Reading Understood fill question understand",
     "core.policy": "DEFAULT_POLICY Facts Policy PolicyError Rule evaluate load_policy",
-    "core.ports": "Approvals Attempts Audit Calls Cards ChainHead Clock Dialogue Dialogues Inbox Now Outbox "
-    "OutboxRow Outcomes People Reader Records UnitOfWork view",
+    "core.ports": "Approvals Attempts Audit Calls Cards ChainHead Clock Dialogue Dialogues Edits Grants "
+    "Inbox Now Outbox OutboxRow Outcomes People Reader Records Reminders Runs Tokens UnitOfWork view",
 }
 
 

@@ -108,6 +108,8 @@ CALLS_NOT_COVERED: Final[Mapping[str, tuple[object, str]]] = {
     "note": ("x", "words"),
     "retry_of": (ANOTHER, "a link to show"),
     "source_message": (5, "where replies go"),
+    "run_id": (ANOTHER, "which others were asked for with it"),
+    "step": (5, "its place among them"),
 }
 """Columns of tool_calls that no signature covers, each with what may stand there and why it does no harm."""
 

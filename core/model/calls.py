@@ -1,174 +1,17 @@
-"""The records everything else speaks of. All frozen; all times are aware UTC datetimes."""
+"""Calls and what they gather on their way."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
-from enum import StrEnum
 from operator import attrgetter
 from typing import Any, Final
 
 from core.digest import Json
-from core.ids import AccountId, CallId, CardId, ConversationId, PersonId, TenantId
+from core.ids import AccountId, CallId, CardId, ConversationId, GrantId, PersonId, RunId, TenantId
 from core.lifecycle import Status
-
-
-class Role(StrEnum):
-    """What a person may do in a tenant; each role includes the ones before it."""
-
-    MEMBER = "member"
-    APPROVER = "approver"
-    ADMIN = "admin"
-
-    @property
-    def rank(self) -> int:
-        """0 for member, 1 for approver, 2 for admin."""
-        return _ROLES[self]
-
-    def includes(self, other: Role) -> bool:
-        """Whether someone of this role holds `other` as well."""
-        return self.rank >= other.rank
-
-
-_ROLES: Final = {role: rank for rank, role in enumerate(Role)}
-
-
-class Risk(StrEnum):
-    """How much harm a call can do."""
-
-    LOW = "low"
-    MEDIUM = "medium"
-    HIGH = "high"
-    CRITICAL = "critical"
-
-    @property
-    def rank(self) -> int:
-        """0 for low to 3 for critical, for comparing."""
-        return _RISKS[self]
-
-
-_RISKS: Final = {risk: rank for rank, risk in enumerate(Risk)}
-
-
-class Channel(StrEnum):
-    """The front door through which somebody acts."""
-
-    TELEGRAM = "telegram"
-    API = "api"
-    MCP = "mcp"
-    CLI = "cli"
-    SYSTEM = "system"
-
-
-class PolicyDecision(StrEnum):
-    """What policy says of a call."""
-
-    ALLOW = "allow"
-    REQUIRES_APPROVAL = "requires_approval"
-    DENY = "deny"
-
-
-class Vote(StrEnum):
-    """One person's decision."""
-
-    APPROVED = "approved"
-    DENIED = "denied"
-
-
-class StartMode(StrEnum):
-    """Whether workers take a pending call by themselves, or only `execute` starts it."""
-
-    AUTO = "auto"
-    MANUAL = "manual"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tenant:
-    """An organisation, family or team. Nothing crosses tenants."""
-
-    id: TenantId
-    name: str
-    active: bool
-    currency: str  # ISO 4217, what amounts without one mean
-    timezone: str  # IANA name
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Person:
-    """Somebody, through whatever doors they come. `None` settings fall back to the tenant's."""
-
-    id: PersonId
-    name: str
-    timezone: str | None
-    currency: str | None
-    end_replies: bool  # a short reply when a call ends late (switch in /settings)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
-    """One way in for a person: `subject` is the channel's own id for them."""
-
-    channel: Channel
-    subject: str
-    person_id: PersonId
-    private_chat: int | None  # where the bot may write to them; None until they opened it, or if blocked
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Membership:
-    """A person's place in a tenant."""
-
-    tenant_id: TenantId
-    person_id: PersonId
-    role: Role
-    name: str  # the person's name, for lists
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Principal:
-    """Who acts. Built by a front door from what it verified, never from what the caller claims.
-
-    `person` is None for the system's dispatcher. `account_ids` None means every account of the tenant.
-    """
-
-    person: PersonId | None
-    tenant: TenantId | None
-    roles: frozenset[Role]
-    channel: Channel
-    account_ids: frozenset[AccountId] | None = None
-
-    @property
-    def is_system(self) -> bool:
-        """Whether this is the dispatcher or a sweeper, not a person."""
-        return self.person is None and self.channel is Channel.SYSTEM
-
-    def holds(self, role: Role) -> bool:
-        """Whether any of the principal's roles includes `role`."""
-        return any(own.includes(role) for own in self.roles)
-
-    @property
-    def actor(self) -> str:
-        """How audit events name this principal."""
-        return self.person or self.channel.value
-
-
-SYSTEM = Principal(person=None, tenant=None, roles=frozenset(), channel=Channel.SYSTEM)
-"""The dispatcher and the sweepers: authenticated by construction, with no authority of their own."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conversation:
-    """Where something was said: a Telegram chat or thread, an API client, a shell."""
-
-    id: ConversationId
-    tenant_id: TenantId
-    account_id: AccountId
-    channel: Channel
-    chat: str  # the channel's own id of the place; for Telegram the chat id
-    thread: int | None
-    private: bool
-    owner_id: PersonId | None  # the person of a private chat
+from core.model.words import Channel, OnFailure, PolicyDecision, Risk, Role, StartMode, Vote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +31,11 @@ class Verdict:
     self_approval: bool = False
     expires_after_s: int = 24 * 3600
     note: str = ""
+    denials: int = 1  # so many people must say no before it is denied
+    remind_after_s: int | None = None  # who may sign is reminded then; None: some time before it expires
+    escalate_to: Role | None = None  # asked as well, once reminding did not help
+    cards_to: str = ""  # where copies go: "" as usual, "requester", "approvers", or a chat id
+    grant: GrantId | None = None  # let through by this, in place of signatures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,6 +78,8 @@ class ToolCall:
     retry_of: CallId | None = None
     undo_of: CallId | None = None
     source_message: int | None = None  # the channel's id of the message it came from
+    run_id: RunId | None = None  # the run that it is a step of
+    step: int | None = None  # its place there, from 1
 
     def but(self, **changes: Any) -> ToolCall:
         """This call with some fields changed; `dataclasses.replace` takes three times as long."""
@@ -255,6 +105,64 @@ class Approval:
     channel: Channel
     comment: str
     at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """A change of a call's arguments before it was signed. `changes` is (field, before, after) for each
+    argument that differs, None where it was or is not there; `revision` is the one that it made."""
+
+    call_id: CallId
+    tenant_id: TenantId
+    account_id: AccountId
+    revision: int
+    person_id: PersonId
+    person_name: str
+    changes: tuple[tuple[str, Json, Json], ...]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """A permission that lets later calls through without asking, for a while: of the same tool as it was
+    then, by the same requester, with the same values of the fields that the tool marks as scope, in one
+    conversation where that is given. Never for critical calls."""
+
+    id: GrantId
+    tenant_id: TenantId
+    account_id: AccountId
+    tool: str
+    definition_hash: str
+    requester_id: PersonId
+    scope: Mapping[str, Json]  # the values of the tool's scope fields
+    conversation_id: ConversationId | None
+    granted_by: PersonId
+    granted_by_name: str
+    call_id: CallId  # the call whose card it was granted from
+    created_at: datetime
+    expires_at: datetime
+    used: int = 0  # how many calls it has let through
+    revoked_at: datetime | None = None
+    revoked_by: PersonId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """Calls proposed together. `needs` gives, by step from 1, the steps that must have completed before it;
+    `version` counts every change of any of its calls, for its cards."""
+
+    id: RunId
+    short_id: str
+    tenant_id: TenantId
+    account_id: AccountId
+    conversation_id: ConversationId
+    requester_id: PersonId
+    title: str
+    steps: int
+    needs: Mapping[int, tuple[int, ...]]
+    on_failure: OnFailure
+    version: int
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -304,7 +212,8 @@ class Outcome:
 class Card:
     """One message that mirrors a call. `shown_version` is the call's version it shows, 0 before it is sent.
 
-    `shown_digest` is the consent digest whose arguments it shows in full, None where they did not fit.
+    `shown_digest` is the consent digest whose arguments it shows in full, None where they did not fit. Of a
+    run's card the version is the run's, and the digest one over its steps'.
     """
 
     id: CardId
@@ -319,6 +228,7 @@ class Card:
     line: bool  # a plain result line instead of a card with buttons
     shown_version: int
     shown_digest: str | None
+    run_id: RunId | None = None  # it shows this whole run; `call_id` is then its first step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -331,6 +241,8 @@ class CallView:
     outcome: Outcome | None
     undone_by: CallId | None = None  # the call that takes this one back, asked for or done
     undone: bool = False  # whether it has
+    edits: tuple[Edit, ...] = ()
+    grant: Grant | None = None  # what let it through without signatures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
