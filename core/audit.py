@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from json.encoder import encode_basestring
-from typing import Final
+from typing import Final, NamedTuple
 
 from core.ids import CallId, TenantId
 
@@ -19,9 +19,11 @@ GENESIS: Final = "0" * 64
 """The hash before the first event of every chain."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditEvent:
-    """One line of what happened. `content` is canonical JSON; `at_ms` is UTC epoch milliseconds."""
+class AuditEvent(NamedTuple):
+    """One line of what happened. `content` is canonical JSON; `at_ms` is UTC epoch milliseconds.
+
+    A tuple in the order of the stored columns: verifying a million of them lives on how fast one is made.
+    """
 
     tenant_id: TenantId
     seq: int
@@ -63,14 +65,14 @@ def event_hash(event: AuditEvent) -> str:
     somebody altered it.
     """
     covered = _covered(
-        account_id=event.account_id,
-        actor=event.actor,
-        at_ms=event.at_ms,
-        call_id=event.call_id,
-        content_hash=event.content_hash,
-        kind=event.kind,
-        seq=event.seq,
-        tenant_id=event.tenant_id,
+        event.account_id,
+        event.actor,
+        event.at_ms,
+        event.call_id,
+        event.content_hash,
+        event.kind,
+        event.seq,
+        event.tenant_id,
     )
     return hashlib.sha256((event.prev_hash + covered).encode()).hexdigest()
 
@@ -96,7 +98,6 @@ _GREATEST: Final = 2**53 - 1
 
 
 def _covered(
-    *,
     account_id: str | None,
     actor: str,
     at_ms: int,
@@ -138,16 +139,7 @@ def chained(
 ) -> AuditEvent:
     """A new event on top of the chain that ends in `prev_hash`."""
     over_content = content_hash(salt, content)
-    covered = _covered(
-        account_id=account_id,
-        actor=actor,
-        at_ms=at_ms,
-        call_id=call_id,
-        content_hash=over_content,
-        kind=kind,
-        seq=seq,
-        tenant_id=tenant_id,
-    )
+    covered = _covered(account_id, actor, at_ms, call_id, over_content, kind, seq, tenant_id)
     return AuditEvent(
         tenant_id=tenant_id,
         seq=seq,

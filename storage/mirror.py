@@ -38,7 +38,7 @@ _log: Final = logging.getLogger(__name__)
 _BLOCK: Final = 65_536
 SUFFIX: Final = ".jsonl"
 _PLAIN: Final = re.compile(r"[a-z0-9_-]{1,80}")
-_FIELDS: Final = AuditEvent.__slots__
+_FIELDS: Final = AuditEvent._fields
 
 
 def file_of(folder: Path, tenant_id: TenantId) -> Path:

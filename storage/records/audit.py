@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from operator import attrgetter
 from typing import Final
 
 from sqlalchemy import select, update
@@ -50,7 +49,6 @@ _MIRRORED: Final = Statement(
 )
 
 _COLUMNS: Final = tuple(column.name for column in audit_events.columns)
-_fields: Final = attrgetter(*("at_ms" if name == "at" else name for name in _COLUMNS))
 Head = tuple[int, str]
 
 
@@ -89,7 +87,7 @@ class Audit:
             call_id=call_id,
             content=canonical(content).decode(),
         )
-        self._session.do(_APPEND, **dict(zip(_COLUMNS, _fields(event), strict=True)))
+        self._session.do(_APPEND, **dict(zip(_COLUMNS, event, strict=True)))
         self._heads[tenant] = (event.seq, event.hash)
         self._touch("audit")
 
@@ -144,20 +142,5 @@ class Audit:
 
 
 def event_from_row(row: Row) -> AuditEvent:
-    """The event of a whole stored row."""
-    # Written out, since a verify lives on it: a dict of names would cost as much as the hash.
-    tenant_id, seq, account_id, at_ms, kind, actor, call_id, content, salt, content_hash, prev, own = row
-    return AuditEvent(
-        tenant_id=tenant_id,
-        seq=seq,
-        account_id=account_id,
-        at_ms=at_ms,
-        kind=kind,
-        actor=actor,
-        call_id=call_id,
-        content=content,
-        salt=salt,
-        content_hash=content_hash,
-        prev_hash=prev,
-        hash=own,
-    )
+    """The event of a whole stored row, whose columns stand in its order."""
+    return AuditEvent._make(row)

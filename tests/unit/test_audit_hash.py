@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -43,10 +41,10 @@ def test_the_hash_covers_the_canonical_json(event: AuditEvent) -> None:
 
 @given(event=EVENTS)
 def test_what_has_no_canonical_form_does_not_hold(event: AuditEvent) -> None:
-    assert not holds(replace(event, at_ms=2**53))
-    assert not holds(replace(event, kind="\ud800"))
-    assert not content_holds(replace(event, content="\ud800"))
-    assert not content_holds(replace(event, salt=b""))  # type: ignore[arg-type]
+    assert not holds(event._replace(at_ms=2**53))
+    assert not holds(event._replace(kind="\ud800"))
+    assert not content_holds(event._replace(content="\ud800"))
+    assert not content_holds(event._replace(salt=b""))  # type: ignore[arg-type]
 
 
 def test_a_row_is_read_in_the_order_of_its_table() -> None:

@@ -251,7 +251,7 @@ def test_details_mask_what_a_group_must_not_see() -> None:
 
 def test_t10_hostile_text_is_harmless_in_every_list() -> None:
     for text in HOSTILE:
-        odd = replace(event(1, "refused", "{}"), kind=text, actor=text, content=text)
+        odd = event(1, "refused", "{}")._replace(kind=text, actor=text, content=text)
         rows = [row(title=text, requester_name=text, decided_by=text, tool=text)] * 8
         made = [
             history(*rows),
