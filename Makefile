@@ -21,7 +21,7 @@ PYTEST = $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 NONE := 5
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 # Must be covered line by line and branch by branch: what decides, and what runs.
-VITAL := core/lifecycle.py,core/guards.py,core/policy/*,core/approvals.py,core/runner.py,core/audit.py
+VITAL := core/lifecycle.py,core/guards.py,core/policy/*,core/approvals.py,core/grants.py,core/runner.py,core/audit.py
 LOCK := $(CURDIR)/build/lock/bin/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-header --no-annotate --universal --python-version 3.11
 

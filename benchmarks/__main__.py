@@ -22,6 +22,7 @@ MODULES: Final = {
     "benchmarks.bot": ("P6", "P7", "P8"),
     "benchmarks.history": ("P9",),
     "benchmarks.parse": ("P11",),
+    "benchmarks.policy": ("P12",),
 }
 """Where each row is measured. A module is loaded only when one of its rows is asked for."""
 

@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from uuid_utils.compat import uuid7
 
@@ -17,8 +18,10 @@ from bot.codes import new_code
 from bot.config import Settings, StorageSettings
 from bot.health import Health
 from bot.logs import get_logger
+from bot.policy_file import PolicyFile
 from bot.telegram.app import TelegramBot
 from bot.telegram.pace import Pace
+from bot.telegram.policies import tell_admins
 from bot.workers.executor import Executor, RecordsToolStore
 from bot.workers.mirror import Mirror
 from bot.workers.sweeper import Sweeper
@@ -27,10 +30,8 @@ from core.engine.members import code_hash, offer_claim
 from core.errors import ConfigError
 from core.ids import CallId, TenantId
 from core.model import Tenant
-from core.policy import DEFAULT_POLICY, Policy, PolicyError, load_policy
 from core.ports import Records
 from core.redaction import Redactor
-from core.registry import ToolRegistry
 from core.runner import ToolRunner
 from core.tool import Tool
 from storage.database import Database, backend_of, check_free
@@ -39,6 +40,9 @@ from storage.mirror import MirrorFiles
 from storage.pages import SqlPages
 from tools.catalog import build_catalog
 from tools.create_expense import ExpenseLimits
+
+if TYPE_CHECKING:
+    from bot.http.app import HttpServer
 
 log = get_logger(__name__)
 
@@ -76,10 +80,17 @@ class Countersign:
             health=self.health,
             extra=extra,
         )
-        policy = load_policy_file(settings.policy.file, self.registry)
+        self.policy = PolicyFile(
+            settings.policy.file,
+            self.registry,
+            uow=self.db.writer,
+            clock=clock,
+            home=self.home,
+            tell=lambda records, found: tell_admins(records, found, tenant=self.home, now=self.clock.now()),
+        )
         self.env = Env(
             registry=self.registry,
-            policy=lambda: policy,
+            policy=self.policy.today,
             new_id=new_id,
             limits=Limits(
                 expires_after=settings.calls.expires_after,
@@ -87,6 +98,7 @@ class Countersign:
                 reply_after=settings.calls.reply_after,
             ),
             approvers_chat=settings.telegram.approvers_chat,
+            home=self.home,
         )
         self.executor = Executor(
             uow=self.db.writer,
@@ -121,6 +133,7 @@ class Countersign:
             progress_of=self.executor.progress_of,
             boundary=boundary,
         )
+        self.http = self._http_door() if settings.http.enabled else None
         self.health.executor = self.executor
         self.health.ping_telegram = self.telegram.ping
         self._tasks: list[asyncio.Task[None]] = []
@@ -136,8 +149,11 @@ class Countersign:
         await self.sweeper.expire()
         self._spawn(self.executor.run_executor_loop())
         self._spawn(self.mirror.run())
+        self._spawn(self.policy.watch())
         self.sweeper.start(daily=self.telegram.post_head)
         self._spawn(self.telegram.run())
+        if self.http is not None:
+            await self.http.start()
 
     async def run(self) -> None:
         """Runs until a part of it ends, which it should not: raises that part's error."""
@@ -147,6 +163,8 @@ class Countersign:
 
     async def stop(self) -> None:
         """Stops taking, finishes what is in hand (ten seconds at most), closes."""
+        if self.http is not None:
+            await self.http.stop()
         await self.telegram.stop_taking()
         await self.executor.drain(DRAIN_S)
         await self.telegram.stop()
@@ -180,6 +198,26 @@ class Countersign:
                 timezone=settings.timezone,
             ),
             now=self.clock.now(),
+        )
+
+    def _http_door(self) -> HttpServer:
+        # What only this door needs (aiohttp.web, PyJWT) is loaded only where it is open.
+        from bot.http.app import HttpServer, fetch  # noqa: PLC0415
+        from bot.http.door import Door  # noqa: PLC0415
+        from bot.http.keys import Keys  # noqa: PLC0415
+
+        return HttpServer(
+            Door(
+                settings=self.settings.http,
+                keys=Keys(self.settings.http, fetch=fetch),
+                uow=self.db.writer,
+                reader=self.db.reader,
+                pages=SqlPages(lambda: self.db.pages),
+                env=self.env,
+                clock=self.clock,
+                execute=self.executor.execute,
+                storage_errors=self.db.backend.errors,
+            )
         )
 
     def _on_progress(self, call_id: CallId) -> None:
@@ -231,15 +269,3 @@ def open_demo_folder(folder: Path, storage: StorageSettings, *, fresh: bool) -> 
         for path in [found for pattern in _DEMO_DATA for found in folder.glob(pattern)]:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     marker.touch(mode=0o600)
-
-
-def load_policy_file(path: Path | None, registry: ToolRegistry) -> Policy:
-    """The policy of this file, or the defaults by risk where none is named. Raises ConfigError."""
-    if path is None:
-        return DEFAULT_POLICY
-    try:
-        return load_policy(path.read_text(encoding="utf-8"), tools=[tool.name for tool in registry])
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"policy.file = {path} cannot be read: {error}. See config.example.toml.") from None
-    except PolicyError as error:
-        raise ConfigError(f"{path}: {error.message}") from None

@@ -16,9 +16,7 @@ from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
@@ -26,6 +24,8 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from bot.config_http import HttpSettings
+from bot.config_kinds import LONGEST, Amount, Duration, Section, Whole, is_http
 from bot.config_sources import (
     EXAMPLE,
     PREFIX,
@@ -40,41 +40,11 @@ from bot.config_sources import (
 from core.errors import ConfigError
 from core.redaction import MASK, Redactor
 
-_UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DATABASE: Final = r"sqlite(\+aiosqlite)?:///(?!:memory:)[^?#]+|postgresql://[^\s]+"
-_DURATION: Final = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*([smhd]?)")
-
-
-def _duration(value: object) -> object:
-    """A timedelta from "90s", "30m", "24h", "2d", or a number of seconds."""
-    if isinstance(value, timedelta):
-        return value
-    match = None if isinstance(value, bool) else _DURATION.fullmatch(str(value).strip().lower())
-    if match is None:
-        raise ValueError("not a duration")
-    return timedelta(seconds=float(match[1]) * _UNIT_SECONDS[match[2] or "s"])
-
-
-def _number(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("true and false are no numbers")  # noqa: TRY004 - pydantic wants a ValueError
-    return value
 
 
 def _small(value: object) -> object:
     return value.strip().lower() if isinstance(value, str) else value
-
-
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
-Whole = Annotated[int, BeforeValidator(_number)]
-Amount = Annotated[Decimal, BeforeValidator(_number)]
-LONGEST: Final = timedelta(days=366)
-
-
-class Section(BaseModel):
-    """One table of the file. Each field's description says what is allowed; errors quote it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=True)
 
 
 class TelegramSettings(Section):
@@ -105,14 +75,14 @@ class TelegramSettings(Section):
     @field_validator("api_base_url")
     @classmethod
     def _is_an_address(cls, value: str) -> str:
-        if not _is_http(value):
+        if not is_http(value):
             raise ValueError("not an address")
         return value.rstrip("/")
 
     @field_validator("proxy")
     @classmethod
     def _is_a_proxy(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not _is_http(value.get_secret_value()):
+        if value is not None and not is_http(value.get_secret_value()):
             raise ValueError("not an address")
         return value
 
@@ -267,6 +237,7 @@ class Settings(Section):
     expenses: ExpenseSettings = Field(default_factory=ExpenseSettings)
     logging: LoggingSettings = Field(default_factory=LoggingSettings)
     workers: WorkerSettings = Field(default_factory=WorkerSettings)
+    http: HttpSettings = Field(default_factory=HttpSettings)
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -286,8 +257,11 @@ KEYS: Final[tuple[Key, ...]] = tuple(
     (name, key) for name, section in SECTIONS.items() for key in section.model_fields
 )
 """Every (section, key) there is."""
-_SECRETS: Final = frozenset({("telegram", "token"), ("telegram", "proxy")})
-_FILES: Final[Mapping[Key, Key]] = {("telegram", "token_file"): ("telegram", "token")}
+_SECRETS: Final = frozenset({("telegram", "token"), ("telegram", "proxy"), ("http", "key")})
+_FILES: Final[Mapping[Key, Key]] = {
+    ("telegram", "token_file"): ("telegram", "token"),
+    ("http", "key_file"): ("http", "key"),
+}
 """Keys that name a file, and the secret that is read from it."""
 _PATHS: Final = frozenset(
     (name, key) for name, key in KEYS if SECTIONS[name].model_fields[key].annotation in (Path, Path | None)
@@ -351,13 +325,3 @@ def _shown(key: Key, value: object) -> str:
     plain = isinstance(value, int | Decimal) and not isinstance(value, bool)
     text = Redactor().clean(str(value) if plain else repr(value))
     return text if len(text) <= 80 else text[:79] + "…"
-
-
-def _is_http(value: str) -> bool:
-    try:
-        parts = urlsplit(value)
-        parts.port  # noqa: B018 - reading it checks it
-    except ValueError:
-        return False
-    bare = not re.search(r"\s", value) and not parts.query and not parts.fragment
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and bare

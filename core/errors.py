@@ -44,6 +44,7 @@ class Code(StrEnum):
     ALREADY_DECIDED = "already_decided"
     STALE_REVISION = "stale_revision"
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
+    NOT_GRANTABLE = "not_grantable"
     NOT_UNDOABLE = "not_undoable"
     NOT_INTERRUPTED = "not_interrupted"
     LAST_ADMIN = "last_admin"
@@ -51,6 +52,12 @@ class Code(StrEnum):
     INVITE_INVALID = "invite_invalid"
     CORRUPT_RECORD = "corrupt_record"
     PERSIST_FAILED = "persist_failed"
+    INVALID_JSON = "invalid_json"
+    PAYLOAD_TOO_LARGE = "payload_too_large"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    CLAIM_MISMATCH = "claim_mismatch"
+    ACCOUNT_FORBIDDEN = "account_forbidden"
+    INTERNAL = "internal"
 
 
 HTTP_STATUS: Final[Mapping[Code, int]] = {
@@ -79,6 +86,7 @@ HTTP_STATUS: Final[Mapping[Code, int]] = {
     Code.ALREADY_DECIDED: 409,
     Code.STALE_REVISION: 412,
     Code.IDEMPOTENCY_CONFLICT: 409,
+    Code.NOT_GRANTABLE: 409,
     Code.NOT_UNDOABLE: 409,
     Code.NOT_INTERRUPTED: 409,
     Code.LAST_ADMIN: 409,
@@ -86,6 +94,12 @@ HTTP_STATUS: Final[Mapping[Code, int]] = {
     Code.INVITE_INVALID: 404,
     Code.CORRUPT_RECORD: 500,
     Code.PERSIST_FAILED: 503,
+    Code.INVALID_JSON: 400,
+    Code.PAYLOAD_TOO_LARGE: 413,
+    Code.METHOD_NOT_ALLOWED: 405,
+    Code.CLAIM_MISMATCH: 403,
+    Code.ACCOUNT_FORBIDDEN: 403,
+    Code.INTERNAL: 500,
 }
 
 

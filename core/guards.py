@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from core.approvals import Tally
+from core.approvals import Tally, why_unsigned
 from core.errors import Code, Refusal
 from core.lifecycle import Status, in_words
 from core.model import Conversation, PolicyDecision, Principal, Role, Tenant, ToolCall, Verdict
@@ -24,7 +24,8 @@ class Facts:
 
     `tenant` and `role` are of the caller's tenant; `role_in_call_tenant` is the caller's in the call's own.
     `today` is today's verdict, `digest` the consent digest of the call's fields as they are, `tally` the
-    votes that count under both; None where there is no call, or nobody asked for them.
+    votes that count under both; None where there is no call, or nobody asked for them. `grant_fault` says
+    why the grant that let the call through does not count today, "" where it does, None where there is none.
     """
 
     by: Principal
@@ -38,6 +39,7 @@ class Facts:
     today: Verdict | None
     tally: Tally | None
     digest: str | None = None
+    grant_fault: str | None = None
     shown: bool = False  # the caller was shown this call in a chat they are in
 
     @property
@@ -134,10 +136,14 @@ def _approved(facts: Facts) -> None:
         raise Refusal(Code.APPROVAL_INVALID, "The call was changed after it was recorded.")
     if facts.definition_hash != call.definition_hash:
         raise Refusal(Code.APPROVAL_INVALID, f"The tool {call.tool!r} has changed since this was signed.")
-    if facts.today is not None and facts.today.decision is PolicyDecision.ALLOW:
+    today = facts.today
+    if today is None:
+        raise Refusal(Code.APPROVAL_INVALID, "Today's policy cannot be evaluated.")
+    if today.decision is PolicyDecision.ALLOW or facts.grant_fault == "":
         return
     if facts.tally is None or not facts.tally.complete:
-        raise Refusal(Code.APPROVAL_INVALID, "The signatures on it do not count any more.")
+        why = facts.grant_fault or why_unsigned(call, today, facts.tally)
+        raise Refusal(Code.APPROVAL_INVALID, why)
 
 
 GUARDS: Final[Sequence[Callable[[Facts], None]]] = (

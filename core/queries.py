@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from core.audit import AuditEvent
-from core.ids import CallId, PersonId, TenantId
+from core.ids import AccountId, CallId, PersonId, TenantId
 from core.lifecycle import Status
 from core.model import Membership
 
@@ -25,6 +25,7 @@ class HistoryFilter:
     tool: str | None = None
     requester: PersonId | None = None
     since: datetime | None = None
+    accounts: frozenset[AccountId] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

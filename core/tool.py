@@ -18,7 +18,7 @@ from core.digest import Json, canonical, sha256_hex
 from core.ids import AccountId, CallId, ConversationId, PersonId, TenantId
 from core.lifecycle import Status
 from core.model import Channel, Risk, Role
-from core.toolstore import ToolStore
+from core.toolstore import ToolRecords, ToolStore
 
 
 class Effect(StrEnum):
@@ -60,10 +60,12 @@ class Slot:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
     """What a card says of a call before it runs. `title` is one plain line in the imperative; `pin`
-    binds it to the state of the target that was seen, None where there is nothing to bind."""
+    binds it to the state of the target that was seen, None where there is nothing to bind; `target`
+    names it at the beginning of a sentence ("Task #12")."""
 
     title: str
     pin: str | None = None
+    target: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +137,7 @@ class ToolContext:
     progress: Progress
     cancellation: Cancellation
     store: ToolStore
+    pin: str | None = None  # the dry run's that the call was made with
 
     @property
     def is_admin(self) -> bool:
@@ -147,6 +150,16 @@ class AssessContext:
     """What dynamic risk may look at besides the arguments."""
 
     currency: str  # the tenant's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InspectContext:
+    """What a dry run may look at besides the arguments, inside the transaction that records the call or
+    starts it. It changes nothing."""
+
+    records: ToolRecords
+    tenant_id: TenantId
+    account_id: AccountId
 
 
 Run = Callable[[Any, ToolContext], Awaitable[ToolResult]]
@@ -166,7 +179,9 @@ class Undo:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
     """One thing that can be done. `examples` and `form` are templates with {field} and {field?} slots:
-    examples are whole sentences, `form` is what follows the command."""
+    examples are whole sentences, `form` is what follows the command. `scope` names the fields whose values
+    a grant is bound to, of which `amount` is a ceiling; without one its calls are granted only where it has
+    no fields at all."""
 
     name: str
     title: str
@@ -189,6 +204,7 @@ class Tool:
     scope: tuple[str, ...] = ()
     assess: Callable[[Any, AssessContext], Risk] | None = None  # looks at nothing but what it is given
     undo: Undo | None = None
+    inspect: Callable[[Any, InspectContext], Preview] | None = None  # `preview`, with the target looked at
 
     def risk_of(self, arguments: ToolInput, context: AssessContext) -> Risk:
         """The risk of one call: the declared base, which arguments may only raise."""

@@ -206,6 +206,8 @@ def _one_walk(
         statement = statement.where(_c.tool == narrowed.tool)
     if narrowed.requester is not None:
         statement = statement.where(_c.requester_id == narrowed.requester)
+    if narrowed.accounts is not None:
+        statement = statement.where(_c.account_id.in_(sorted(narrowed.accounts)))
     if bound is not None:
         statement = statement.where(bound)
     return statement.order_by(_c.id.desc() if newest_first else _c.id).limit(count)

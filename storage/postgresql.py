@@ -79,6 +79,9 @@ class PipelinedSession(Session):
         with contextlib.suppress(psycopg.Error):
             self._sync()
         self._connection.execute("ROLLBACK TO unit")
+        # psycopg takes for prepared what the server skipped with the failed pipeline, except where it ran a
+        # statement for the first time: from then on that statement would fail for ever.
+        self._connection._prepared.clear()
 
     def flush(self) -> None:
         """Waits for everything that was queued."""

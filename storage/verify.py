@@ -8,7 +8,6 @@ file, and what is in the file is in the database; whatever is appended later is 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,9 +17,10 @@ from sqlalchemy import func, select
 from core.audit import GENESIS, AuditEvent, check_chain
 from core.errors import ConfigError
 from core.ids import TenantId
-from storage.database import Address, backend_of
+from storage.database import Address
 from storage.findings import Findings, Head, Report, Verified
 from storage.link import Link
+from storage.looking import opened, snapshot
 from storage.mirror import SUFFIX, event_of, file_of, line_of
 from storage.mirror_check import MirrorCheck
 from storage.records.audit import event_from_row
@@ -65,7 +65,7 @@ def verify(database: Address, mirror: Path | None, *, heads: Mapping[TenantId, H
     """
     findings = Findings()
     outside = dict(heads or {})
-    with _opened(database) as link:
+    with opened(database) as link:
         chains = _chains(link, mirror)
         verified = [
             _verify_chain(link, chain, mirror, outside.pop(chain.tenant_id, None), findings)
@@ -83,8 +83,8 @@ def export(database: Address, tenant_id: TenantId) -> Iterator[bytes]:
 
     Raises ConfigError where the database cannot be read, or holds an event that no line can tell.
     """
-    with _opened(database) as link:
-        with _snapshot(link) as session:
+    with opened(database) as link:
+        with snapshot(link) as session:
             last = _last(session, tenant_id)
         try:
             for event in _events(link, tenant_id, last):
@@ -164,10 +164,10 @@ def _check_strangers(folder: Path, known: set[TenantId], findings: Findings) -> 
 
 
 def _chains(link: Link, mirror: Path | None) -> list[_Chain]:
-    with _snapshot(link) as session:
+    with snapshot(link) as session:
         cursors = {row[0]: row[3] for row in session.all(_HEADS) if isinstance(row[3], int)}
     sizes = {} if mirror is None else {path: path.stat().st_size for path in mirror.glob(f"*{SUFFIX}")}
-    with _snapshot(link) as session:
+    with snapshot(link) as session:
         heads = {row[0]: (row[1], row[2]) for row in session.all(_HEADS) if isinstance(row[1], int)}
         tenants = sorted({*heads, *_with_events(session)})
         lasts = {tenant: _last(session, TenantId(tenant)) for tenant in tenants}
@@ -213,37 +213,12 @@ def _events(link: Link, tenant_id: TenantId, last: int) -> Iterator[AuditEvent]:
 def _rows(link: Link, tenant_id: TenantId, *, after: int, until: int) -> Sequence[Row]:
     asked = {"tenant": tenant_id, "after": after, "until": until, "most": BATCH}
     try:
-        with _snapshot(link) as session:
+        with snapshot(link) as session:
             return session.all(_EVENTS, **asked)
     except Exception as error:
         if "decode" not in str(error):
             raise
     # Bytes that are no text were put into an event: read so, it fails its check and is named.
     link.tolerate()
-    with _snapshot(link) as session:
+    with snapshot(link) as session:
         return session.all(_EVENTS, **asked)
-
-
-@contextmanager
-def _opened(database: Address) -> Iterator[Link]:
-    """A connection that only reads. Raises ConfigError where the database cannot be read."""
-    backend = backend_of(database)
-    if isinstance(database, Path) and not database.exists():
-        raise ConfigError(f"There is no database at {database} yet. Start the bot first, or name --data.")
-    try:
-        link = backend.connect(read_only=True)
-        try:
-            yield link
-        finally:
-            link.close()
-    except backend.errors as error:
-        raise ConfigError(f"The database {backend.shown} cannot be read: {error}.") from None
-
-
-@contextmanager
-def _snapshot(link: Link) -> Iterator[Session]:
-    session = link.look()
-    try:
-        yield session
-    finally:
-        link.roll_back()

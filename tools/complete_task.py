@@ -7,9 +7,21 @@ from typing import Annotated, Final
 
 from pydantic import BeforeValidator, WithJsonSchema
 
-from core.digest import Json
+from core.digest import Json, canonical, sha256_hex
+from core.ids import CallId
 from core.model import Risk
-from core.tool import Effect, Preview, Slot, SlotKind, Tool, ToolContext, ToolInput, ToolResult, Undo
+from core.tool import (
+    Effect,
+    InspectContext,
+    Preview,
+    Slot,
+    SlotKind,
+    Tool,
+    ToolContext,
+    ToolInput,
+    ToolResult,
+    Undo,
+)
 from core.toolstore import Task, ToolRecords
 from tools.wording import day_of, day_text, failed
 
@@ -38,17 +50,26 @@ class CompleteTaskInput(ToolInput):
 async def _run(arguments: CompleteTaskInput, context: ToolContext) -> ToolResult:
     number = arguments.number
 
-    def complete(records: ToolRecords) -> tuple[Task | None, bool]:
+    def complete(records: ToolRecords) -> tuple[Task | None, bool, bool]:
         task = records.tasks.get(context.tenant_id, context.account_id, number)
         if task is None or task.removed_by_call is not None:
-            return None, False
-        return task, records.tasks.complete(
+            return None, False, False
+        open_to_us = task.completed_at is None or task.completed_by_call == context.call_id
+        if open_to_us and context.pin not in {None, _pin(task, mine=context.call_id)}:
+            return task, False, True
+        completed = records.tasks.complete(
             context.tenant_id, number, by_call=context.call_id, now=context.now
         )
+        return task, completed, False
 
-    task, completed = await context.store.write(complete)
+    task, completed, changed = await context.store.write(complete)
     if task is None:
         return failed(f"There is no task #{number} here. /tasks lists them.", "task_not_found")
+    if changed:
+        told = (
+            f"Task #{number} was changed after you looked at it, so it was left alone. Ask again to see it."
+        )
+        return failed(told, "target_changed")
     if not completed:
         when = day_text(day_of(task.completed_at or context.now, context))
         return failed(f"Task #{number} was done before, on {when}. /tasks lists the open ones.", "task_done")
@@ -76,6 +97,32 @@ def _preview(arguments: CompleteTaskInput) -> Preview:
     return Preview(title=f"Mark task #{arguments.number} done")
 
 
+def _inspect(arguments: CompleteTaskInput, context: InspectContext) -> Preview:
+    number = arguments.number
+    task = context.records.tasks.get(context.tenant_id, context.account_id, number)
+    named = "" if task is None or task.removed_by_call is not None else f": {task.title}"
+    return Preview(title=f"Mark task #{number} done{named}", pin=_pin(task), target=f"Task #{number}")
+
+
+def _pin(task: Task | None, *, mine: CallId | None = None) -> str:
+    """A digest of what people know a task by. What the call `mine` did to it does not count: a repeated
+    attempt finds its own work."""
+    if task is None:
+        return sha256_hex(canonical(None))
+    done = None if mine is not None and task.completed_by_call == mine else task.completed_at
+    return sha256_hex(
+        canonical(
+            {
+                "title": task.title,
+                "due": None if task.due is None else task.due.isoformat(),
+                "assignee": task.assignee,
+                "completed_at": None if done is None else done.isoformat(),
+                "removed": task.removed_by_call is not None,
+            }
+        )
+    )
+
+
 COMPLETE_TASK: Final = Tool(
     name="complete_task",
     title="Complete a task",
@@ -86,6 +133,7 @@ COMPLETE_TASK: Final = Tool(
     effects=frozenset({Effect.WRITES}),
     run=_run,
     preview=_preview,
+    inspect=_inspect,
     idempotent=True,
     command="done",
     form="{number}",

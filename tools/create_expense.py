@@ -132,7 +132,7 @@ def create_expense(limits: ExpenseLimits) -> Tool:
         form="{amount} {currency?} {description}",
         examples=_EXAMPLES,
         slots=_SLOTS,
-        scope=("currency", "category"),
+        scope=("currency", "category", "amount"),
         assess=_assess(limits),
         undo=Undo(run=_undo),
     )

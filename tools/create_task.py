@@ -98,6 +98,7 @@ CREATE_TASK: Final = Tool(
         "due": Slot(kind=SlotKind.DATE, question="Until which day?", placeholder="friday"),
         "assignee": Slot(kind=SlotKind.WORD, question="Who does it?", placeholder="Anna"),
     },
+    scope=("assignee",),
     undo=Undo(run=_undo),
 )
 """Its result's data: {"number"}."""

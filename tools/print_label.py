@@ -117,4 +117,5 @@ def print_label(label_file: Path, *, step_s: float = 0.5) -> Tool:
             "print the label {text}",
         ),
         slots={"text": Slot(kind=SlotKind.TEXT, question="What should the label say?", placeholder="Box 7")},
+        scope=("text",),
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from bot.cli import audit, init, members, start
+from bot.cli import audit, init, members, policy, runs, start, token
 from bot.cli.common import Commands
 
 app = typer.Typer(
@@ -21,8 +21,12 @@ app = typer.Typer(
 app.command("demo")(start.demo)
 app.command("sandbox")(start.sandbox)
 app.command("run")(start.run)
+app.command("run-file")(runs.run_file)
+app.command("execute")(runs.execute)
 app.command("init")(init.init)
 app.add_typer(members.app, name="members")
+app.add_typer(token.app, name="token")
+app.add_typer(policy.app, name="policy")
 app.add_typer(audit.app, name="audit")
 app.command("version")(start.version)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from bot.cli import tenants
 from bot.cli.common import AsJson, Config, Data, answer, say, settings_of, table
 from core.errors import Code, Refusal
 from core.ids import PersonId, TenantId
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
     from bot.config import Settings
     from core.engine.answers import Refused
-    from core.engine.members import Invited, RoleChanged
-    from core.model import Principal
+    from core.engine.members import Invited, InviteEnded, RoleChanged
+    from core.model import Invite, Principal
     from core.ports import Records
 
 A = TypeVar("A")
@@ -30,17 +31,24 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
+app.add_typer(tenants.app, name="tenant")
+
 Who = Annotated[str, typer.Argument(help="A person: Telegram id, name, or the id that `list` shows.")]
+OfTenant = Annotated[
+    str | None, typer.Option("--tenant", metavar="ID", help="Which team; by default the one of the settings.")
+]
 GivenRole = Annotated[Role, typer.Option("--role", help="What they may do; each includes the one before.")]
 
 
 @app.command("list")
-def list_members(*, config: Config = None, data: Data = None, as_json: AsJson = False) -> None:
+def list_members(
+    *, tenant: OfTenant = None, config: Config = None, data: Data = None, as_json: AsJson = False
+) -> None:
     """Lists the members, also while the bot runs."""
     settings = settings_of(config, data)
     from bot.cli import records
 
-    found = records.look(settings, lambda records: _members(records, _tenant_id(settings)))
+    found = records.look(settings, lambda records: _members(records, _tenant_id(settings, tenant)))
     columns = {"name": "NAME", "role": "ROLE", "telegram_id": "TELEGRAM", "person_id": "ID"}
 
     def show(rows: list[dict[str, Any]]) -> None:
@@ -57,6 +65,7 @@ def add(
     ],
     name: Annotated[str, typer.Option(help="How they are called here.")],
     role: GivenRole = Role.MEMBER,
+    tenant: OfTenant = None,
     config: Config = None,
     data: Data = None,
     as_json: AsJson = False,
@@ -68,11 +77,10 @@ def add(
     settings = settings_of(config, data)
     from bot.cli import records as opened
 
-    def change(records: Records, by: Principal) -> RoleChanged | Refused:
-        person_id = _known_or_new(records, str(telegram_id), name, new_id=opened.new_id())
-        return _set_role(records, by, person_id, role)
+    def known(records: Records, _: TenantId) -> PersonId:
+        return _known_or_new(records, str(telegram_id), name, new_id=opened.new_id())
 
-    _tell(_changed(settings, change), as_json=as_json)
+    _tell(_set_role(settings, tenant, known, role), as_json=as_json)
 
 
 @app.command("role")
@@ -80,28 +88,28 @@ def role_command(
     who: Who,
     role: Annotated[Role, typer.Argument(help="Their role from now on.")],
     *,
+    tenant: OfTenant = None,
     config: Config = None,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
     """Changes a member's role. The last admin stays one."""
     settings = settings_of(config, data)
-    tenant = _tenant_id(settings)
-    answered = _changed(
-        settings, lambda records, by: _set_role(records, by, _member(records, tenant, who), role)
-    )
-    _tell(answered, as_json=as_json)
+    _tell(_set_role(settings, tenant, lambda r, of: _member(r, of, who), role), as_json=as_json)
 
 
 @app.command("remove")
-def remove(who: Who, *, config: Config = None, data: Data = None, as_json: AsJson = False) -> None:
+def remove(
+    who: Who,
+    *,
+    tenant: OfTenant = None,
+    config: Config = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
     """Takes a membership away: their taps count no more, their records stay. Not the last admin's."""
     settings = settings_of(config, data)
-    tenant = _tenant_id(settings)
-    answered = _changed(
-        settings, lambda records, by: _set_role(records, by, _member(records, tenant, who), None)
-    )
-    _tell(answered, as_json=as_json)
+    _tell(_set_role(settings, tenant, lambda r, of: _member(r, of, who), None), as_json=as_json)
 
 
 @app.command("invite")
@@ -109,14 +117,20 @@ def invite_command(
     *,
     role: GivenRole = Role.MEMBER,
     days: Annotated[int, typer.Option(min=1, max=30, help="How long the code is valid.")] = 7,
+    tenant: OfTenant = None,
     config: Config = None,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
     """Makes an invite: whoever first sends its code to the bot gets the role. It is shown once."""
     settings = settings_of(config, data)
-    code, invited = make_invite(settings, role, days=days)
-    found = {"code": code, "role": role.value, "expires_at": invited.expires_at.isoformat()}
+    code, invited = make_invite(settings, role, days=days, tenant=tenant)
+    found = {
+        "code": code,
+        "role": role.value,
+        "tenant": invited.tenant_id,
+        "expires_at": invited.expires_at.isoformat(),
+    }
 
     def show(_: object) -> None:
         say(f"Send this to the bot within {days} days to become {role}:  /start {code}")
@@ -125,7 +139,51 @@ def invite_command(
     answer(found, as_json=as_json, show=show)
 
 
-def make_invite(settings: Settings, role: Role, *, days: int) -> tuple[str, Invited]:
+@app.command("invites")
+def invites(
+    *, tenant: OfTenant = None, config: Config = None, data: Data = None, as_json: AsJson = False
+) -> None:
+    """Lists the open invites, also while the bot runs. Their codes are kept nowhere."""
+    settings = settings_of(config, data)
+    from bot.cli import records as opened
+
+    found = opened.look(settings, lambda records: _invites(records, _tenant_id(settings, tenant)))
+    columns = {"id": "ID", "role": "ROLE", "by": "BY", "expires_at": "UNTIL"}
+
+    def show(rows: list[dict[str, Any]]) -> None:
+        table(rows, columns) if rows else say("No invite is open.")
+
+    answer(found, as_json=as_json, show=show)
+
+
+@app.command("uninvite")
+def uninvite(
+    invite: Annotated[str, typer.Argument(metavar="ID", help="The id that `invites` shows.")],
+    *,
+    tenant: OfTenant = None,
+    config: Config = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ends an open invite: its code is worth nothing from then on."""
+    settings = settings_of(config, data)
+    from bot.cli import records as opened
+    from core.engine.members import end_invite
+
+    def change(records: Records, by: Principal) -> InviteEnded | Refused:
+        now = opened.now()
+        of = _tenant_id(settings, tenant)
+        meant = [each.code_hash for each in records.invites.open(of, now=now) if _id(each) == invite]
+        return end_invite(records, by=by, code_hash=meant[0] if meant else "", now=now)
+
+    ended = _changed(settings, tenant, change).invite
+    found = {"id": _id(ended), "role": ended.role.value}
+    answer(found, as_json=as_json, show=lambda _: say(f"The invite {_id(ended)} is worth nothing any more."))
+
+
+def make_invite(
+    settings: Settings, role: Role, *, days: int, tenant: str | None = None
+) -> tuple[str, Invited]:
     """A fresh code and its invite. Raises ConfigError while a bot runs on the data folder."""
     from datetime import timedelta
 
@@ -146,16 +204,18 @@ def make_invite(settings: Settings, role: Role, *, days: int) -> tuple[str, Invi
             now=now,
         )
 
-    return code, _changed(settings, change)
+    return code, _changed(settings, tenant, change)
 
 
-def _changed(settings: Settings, change: Callable[[Records, Principal], A | Refused]) -> A:
+def _changed(
+    settings: Settings, tenant: str | None, change: Callable[[Records, Principal], A | Refused]
+) -> A:
     """Runs a verb as whoever sits at this machine. Raises its Refusal."""
     from bot.cli import records as opened
     from core.engine.answers import Refused
     from core.engine.members import at_machine
 
-    by = at_machine(_tenant_id(settings))
+    by = at_machine(_tenant_id(settings, tenant))
     answered = opened.work(settings, "members", lambda records: change(records, by))
     if isinstance(answered, Refused):
         raise answered.refusal
@@ -163,16 +223,29 @@ def _changed(settings: Settings, change: Callable[[Records, Principal], A | Refu
 
 
 def _set_role(
-    records: Records, by: Principal, person_id: PersonId, role: Role | None
-) -> RoleChanged | Refused:
+    settings: Settings,
+    tenant: str | None,
+    who: Callable[[Records, TenantId], PersonId],
+    role: Role | None,
+) -> RoleChanged:
+    """Gives whoever is meant this role. Raises the verb's Refusal, and ConfigError for a broken policy: open
+    cards go to who may sign them, which policy says."""
     from bot.cli import records as opened
     from core.engine.members import set_role
+    from core.ports import Now
 
-    return set_role(records, by=by, person_id=person_id, role=role, now=opened.now())
+    env = opened.env_of(settings)
+
+    def change(records: Records, by: Principal) -> RoleChanged | Refused:
+        person_id = who(records, _tenant_id(settings, tenant))
+        now = Now(wall=opened.now(), real=opened.now())
+        return set_role(records, by=by, person_id=person_id, role=role, now=now, env=env)
+
+    return _changed(settings, tenant, change)
 
 
-def _tenant_id(settings: Settings) -> TenantId:
-    return TenantId(settings.tenant.id)
+def _tenant_id(settings: Settings, tenant: str | None) -> TenantId:
+    return TenantId(tenant or settings.tenant.id)
 
 
 def _known_or_new(records: Records, subject: str, name: str, *, new_id: str) -> PersonId:
@@ -191,6 +264,10 @@ def _known_or_new(records: Records, subject: str, name: str, *, new_id: str) -> 
 
 
 def _members(records: Records, tenant_id: TenantId) -> list[dict[str, Any]]:
+    if records.people.tenant(tenant_id) is None:
+        raise Refusal(
+            Code.TENANT_UNKNOWN, f"There is no team {tenant_id!r}. `members tenant list` shows all."
+        )
     return [
         {
             "name": member.name,
@@ -200,6 +277,26 @@ def _members(records: Records, tenant_id: TenantId) -> list[dict[str, Any]]:
         }
         for member in records.people.members(tenant_id)
     ]
+
+
+def _invites(records: Records, tenant_id: TenantId) -> list[dict[str, Any]]:
+    from bot.cli import records as opened
+
+    names = {str(member.person_id): member.name for member in records.people.members(tenant_id)}
+    return [
+        {
+            "id": _id(each),
+            "role": each.role.value,
+            "by": names.get(each.created_by, each.created_by),
+            "expires_at": each.expires_at.isoformat(timespec="minutes"),
+        }
+        for each in records.invites.open(tenant_id, now=opened.now())
+    ]
+
+
+def _id(invite: Invite) -> str:
+    """What names an invite to people: nothing of its code can be told from it."""
+    return invite.code_hash[:12]
 
 
 def _telegram(records: Records, person_id: PersonId) -> str:

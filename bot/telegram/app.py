@@ -27,10 +27,12 @@ from bot.config import TelegramSettings
 from bot.logs import get_logger
 from bot.telegram import commands, membership, menu, messages, pages
 from bot.telegram.api import Api
-from bot.telegram.buttons import CallButton, decode
+from bot.telegram.buttons import CallButton, RunButton, decode
 from bot.telegram.inbox import Inbox
+from bot.telegram.jobs import ProgressOf
+from bot.telegram.members import admins_chats
 from bot.telegram.pace import Pace
-from bot.telegram.relay import ProgressOf, Relay
+from bot.telegram.relay import Relay
 from bot.telegram.render import texts, toasts
 from bot.telegram.render.message import Shown
 from bot.telegram.replies import reply
@@ -42,7 +44,6 @@ from core.engine import Env
 from core.engine.readable import set_aside
 from core.errors import ConfigError, CorruptRecord, StorageUnavailable
 from core.ids import TenantId
-from core.model import Role
 from core.ports import Reader, Records, UnitOfWork
 from core.queries import Pages
 
@@ -190,17 +191,15 @@ class TelegramBot:
         return await self._bot.get_me()
 
     async def post_head(self) -> None:
-        """Tells every admin the head of the audit chain, so that history cannot be rewritten unseen."""
+        """Tells every admin the head of their team's audit chain, so that history cannot be rewritten
+        unseen."""
 
         def work(records: Records) -> None:
-            seq, digest = records.audit.head(self._home)
-            for member in records.people.members(self._home):
-                if member.role is not Role.ADMIN:
-                    continue
-                for identity in records.people.identities(member.person_id):
-                    if identity.private_chat is not None:
-                        shown = texts.audit_head(seq=seq, digest=digest)
-                        reply(records, self._home, identity.private_chat, shown, now=self._clock.now())
+            for tenant in records.people.tenants():
+                seq, digest = records.audit.head(tenant.id)
+                shown = texts.audit_head(seq=seq, digest=digest)
+                for chat in admins_chats(records, tenant.id):
+                    reply(records, tenant.id, chat, shown, now=self._clock.now())
 
         await self._uow.run("head", work)
 
@@ -287,7 +286,7 @@ class TelegramBot:
 
     async def _tapped(self, turn: Turn, query: Query) -> None:
         button = decode(query.data)
-        if isinstance(button, CallButton):
+        if isinstance(button, CallButton | RunButton):
             await tap(turn, query, button)
         elif button is not None:
             await pages.tap(turn, query, button)

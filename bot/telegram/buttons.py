@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from core.ids import CallId, from_opaque, opaque
+from core.ids import CallId, RunId, from_opaque, opaque
 
 MAX_BYTES: Final = 64
 
@@ -27,6 +27,32 @@ class Verb(StrEnum):
     MARK_NOT_DONE = "mn"
     RUN_AGAIN = "mr"
     DETAILS = "i"
+    EDIT = "ed"  # opens the question which field to change
+    EXTEND = "x"  # one hour more to decide
+    REASONS = "r"  # opens the quick reasons for a denial
+    TOO_EXPENSIVE = "ra"
+    NOT_NOW = "rb"
+    WRONG_DETAILS = "rc"
+    NOT_ALLOWED = "rd"
+    OTHER_REASON = "ro"  # asks for it in words
+    SIMILAR = "w"  # opens the row of spans
+    GRANT_HOUR = "wh"
+    GRANT_TODAY = "wt"
+    GRANT_CHAT = "wc"
+    BACK = "b"  # closes such a row
+    DENY_WITH_IT = "kd"  # what a reply to the card said is the reason
+    APPROVE_WITH_IT = "ka"  # or the comment
+
+
+class RunVerb(StrEnum):
+    """What a button on a run does."""
+
+    APPROVE_ALL = "pa"
+    DENY_ALL = "pd"
+    CANCEL_ALL = "pc"
+    EXTEND_ALL = "px"  # one hour more to decide
+    ONE_BY_ONE = "pe"  # opens the buttons of each step
+    TOGETHER = "pt"  # closes them
 
 
 class Page(StrEnum):
@@ -36,6 +62,13 @@ class Page(StrEnum):
     CHOOSE = "y"  # the number of a candidate of "Did you mean"
     SETTING = "s"  # "<name>=<value>"
     SAY = "e"  # an example of /start, by number
+    MEMBER = "m"  # a page of /members, a person there, what to make of them: see `member_taps`
+    INVITE = "j"  # the beginning of the hash of an open invite's code, to be ended
+    TEAM = "t"  # what to do about one of one's teams, and its id: see `teams`
+    FIELD = "f"  # "<opaque call id>.<revision>.<number of the field>" to be changed
+    NEXT = "n"  # "<opaque call id>" after which the queue of /pending goes on
+    GRANT = "v"  # "<r: revoke, p: page><opaque grant id>"
+    POLICY = "pl"  # the amount from which on to ask, or "usual"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +82,19 @@ class CallButton:
     def encode(self) -> str:
         """The callback data: `<verb>:<22 characters>:<revision>`."""
         return f"{self.verb.value}:{opaque(self.call_id)}:{self.revision}"
+
+
+@dataclass(frozen=True, slots=True)
+class RunButton:
+    """A button about a whole run. `revision` is `core.engine.runs.asked` of the steps that were shown."""
+
+    verb: RunVerb
+    run_id: RunId
+    revision: int
+
+    def encode(self) -> str:
+        """The callback data, as of a button on a call."""
+        return f"{self.verb.value}:{opaque(self.run_id)}:{self.revision}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +116,7 @@ _CALL: Final = re.compile(r"([a-z]{1,2}):([A-Za-z0-9_-]{22}):([0-9]{1,9})")
 _PAGE: Final = re.compile(r"([a-z]{1,2}):([\x21-\x7e]{1,60})")
 
 
-def decode(data: str | None) -> CallButton | PageButton | None:
+def decode(data: str | None) -> CallButton | RunButton | PageButton | None:
     """The payload that callback data spells exactly; None for anything forged, mutated or foreign."""
     if data is None or len(data) > MAX_BYTES:
         return None
@@ -78,6 +124,9 @@ def decode(data: str | None) -> CallButton | PageButton | None:
     if call is not None and call[1] in set(Verb):
         call_id = from_opaque(call[2])
         return None if call_id is None else CallButton(Verb(call[1]), CallId(call_id), int(call[3]))
+    if call is not None and call[1] in set(RunVerb):
+        run_id = from_opaque(call[2])
+        return None if run_id is None else RunButton(RunVerb(call[1]), RunId(run_id), int(call[3]))
     page = _PAGE.fullmatch(data)
     if page is not None and page[1] in set(Page):
         return PageButton(Page(page[1]), page[2])

@@ -1,4 +1,4 @@
-"""/history and /pending: lists that page by buttons, whose whole state is in the button."""
+"""/history: a list that pages by buttons, whose whole state is in the button."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
-from bot.telegram.buttons import CallButton, Page, PageButton, Verb
+from bot.telegram.buttons import Page, PageButton
 from bot.telegram.render import lists, texts
 from bot.telegram.render.message import Shown
 from bot.telegram.replies import reply
-from bot.telegram.turn import Speaker, Turn
+from bot.telegram.turn import Speaker, Turn, settle
 from core.digest import sha256_hex
 from core.errors import InvalidInput
 from core.ids import CallId, from_opaque, opaque
 from core.lifecycle import Status
-from core.model import Membership, Role
+from core.model import Role
 from core.ports import Records
 from core.queries import HistoryFilter
 from core.registry import ToolRegistry
@@ -134,26 +134,6 @@ async def turned(turn: Turn, argument: str, message_id: int) -> bool:
     return True
 
 
-async def pending(turn: Turn) -> None:
-    """The calls that wait for this person's signature; a button each brings its card here again."""
-    speaker = await turn.front.reader.read(turn.speaker)
-    if speaker.person is None or speaker.role is None:
-        await turn.effect("stranger", lambda records: _send(records, turn, texts.no_access(turn.user.id)))
-        return
-    member = Membership(
-        tenant_id=speaker.tenant.id,
-        person_id=speaker.person.id,
-        role=speaker.role,
-        name=speaker.person.name,
-    )
-    rows = await turn.front.pages.waiting_for(member, limit=ROWS + 1)
-    buttons = [CallButton(Verb.DETAILS, row.id, 0).encode() for row in rows[:ROWS]]
-    shown = lists.pending(
-        rows[:ROWS], show=buttons, more=len(rows) > ROWS, now=turn.now.wall, titles=_titles(turn)
-    )
-    await turn.effect("pending", lambda records: _send(records, turn, shown))
-
-
 async def _page(turn: Turn, narrowed: Narrowed, *, cursor: str) -> Shown:
     speaker = await turn.front.reader.read(turn.speaker)
     if speaker.person is None or speaker.role is None:
@@ -185,7 +165,7 @@ def _filter(turn: Turn, narrowed: Narrowed, speaker: Speaker) -> HistoryFilter:
     """Members and approvers page through their own calls, admins through everybody's."""
     own = narrowed.mine or speaker.role is not Role.ADMIN
     return HistoryFilter(
-        tenant_id=turn.front.home,
+        tenant_id=speaker.tenant.id,
         statuses=narrowed.statuses,
         tool=narrowed.tool,
         requester=speaker.person.id if own and speaker.person else None,
@@ -204,4 +184,7 @@ def _mark(tool: str) -> str:
 
 
 def _send(records: Records, turn: Turn, shown: Shown, *, edit: int | None = None) -> None:
-    reply(records, turn.front.home, turn.chat.id, shown, now=turn.now.wall, thread=turn.thread, edit=edit)
+    settle(records, turn)
+    reply(
+        records, turn.tenant(records), turn.chat.id, shown, now=turn.now.wall, thread=turn.thread, edit=edit
+    )

@@ -7,8 +7,8 @@ from telegram.constants import ChatMemberStatus
 
 from bot.telegram.render import texts
 from bot.telegram.replies import reply
-from bot.telegram.turn import Turn
-from core.engine.routing import follow_chat
+from bot.telegram.turn import Turn, settle
+from core.engine.routing import follow_chat, reach
 from core.model import Channel
 from core.ports import Records
 
@@ -24,9 +24,13 @@ async def changed(turn: Turn, change: ChatMemberUpdated) -> None:
         if turn.private:
             chat = turn.chat.id if here else None
             records.people.set_private_chat(Channel.TELEGRAM, str(turn.user.id), chat)
+            known = records.people.identity(Channel.TELEGRAM, str(turn.user.id))
+            if known is not None:
+                reach(records, known.person_id, now=turn.now, env=turn.front.env)
         elif here and not was_here:
+            settle(records, turn)  # the team's of whoever brought the bot
             shown = texts.hello_group(turn.front.bot_username)
-            reply(records, turn.front.home, turn.chat.id, shown, now=turn.now.wall)
+            reply(records, turn.tenant(records), turn.chat.id, shown, now=turn.now.wall)
 
     await turn.effect("membership", work)
 

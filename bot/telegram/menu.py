@@ -27,17 +27,33 @@ DESCRIPTIONS: Final = {
     "tools": "everything I can do",
     "pending": "what waits for a signature",
     "history": "what was done",
+    "grants": "what passes unasked for a while",
+    "policy": "what asks, and whom",
     "call": "one call in full: /call A7F3Q2",
     "audit": "the audit trail: /audit A7F3Q2",
     "invite": "bring somebody in: /invite approver",
     "members": "who is here",
     "whoami": "who you are here",
     "settings": "time zone, currency, replies",
+    "team": "for which team you speak",
     "cancel": "leave a question, or withdraw: /cancel A7F3Q2",
 }
-_PRIVATE: Final = ("start", "help", "tools", "pending", "history", "call", "whoami", "settings", "cancel")
+_PRIVATE: Final = (
+    "start",
+    "help",
+    "tools",
+    "pending",
+    "history",
+    "call",
+    "grants",
+    "policy",
+    "whoami",
+    "settings",
+    "team",
+    "cancel",
+)
 _GROUP: Final = ("tools", "pending", "help", "cancel")
-_ADMIN: Final = (*_PRIVATE[:6], "audit", "members", "invite", *_PRIVATE[6:])
+_ADMIN: Final = (*_PRIVATE[:7], "audit", "members", "invite", *_PRIVATE[7:])
 
 
 async def set_general(bot: Bot, registry: ToolRegistry) -> None:
@@ -54,14 +70,17 @@ async def set_general(bot: Bot, registry: ToolRegistry) -> None:
 
 
 async def set_for(bot: Bot, registry: ToolRegistry, chat: int, role: Role) -> None:
-    """The menu of one private chat: admins get theirs. Fails before the person has opened the bot."""
-    if role is not Role.ADMIN:
-        return
-    tools = [BotCommand(tool.command, tool.title[:256]) for tool in registry if tool.command]
+    """The menu of one private chat: admins get theirs, for whoever is none (any more) it is the general one.
+    Fails before the person has opened the bot."""
+    scope = BotCommandScopeChat(chat)
     try:
-        await bot.set_my_commands([*tools, *_listed(_ADMIN)], scope=BotCommandScopeChat(chat))
+        if role is not Role.ADMIN:
+            await bot.delete_my_commands(scope=scope)
+            return
+        tools = [BotCommand(tool.command, tool.title[:256]) for tool in registry if tool.command]
+        await bot.set_my_commands([*tools, *_listed(_ADMIN)], scope=scope)
     except TelegramError as error:
-        log.warning("an admin's command menu could not be set", error=str(error))
+        log.warning("the command menu of a chat could not be set", error=str(error))
 
 
 def _listed(names: Sequence[str]) -> list[BotCommand]:

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from telegram import Message
 
+from bot.telegram import replying
+from bot.telegram.asking import open_question, put
 from bot.telegram.buttons import Page, PageButton
 from bot.telegram.render import texts
 from bot.telegram.render.message import Shown
 from bot.telegram.replies import reply
-from bot.telegram.turn import Speaker, Turn, known_person, place, principal
+from bot.telegram.runs import propose_several
+from bot.telegram.turn import Speaker, Turn, keep, known_person, place, principal
 from core.digest import Json
 from core.engine import Proposal, Refused, propose
-from core.engine.readable import set_aside
 from core.errors import CorruptRecord, InvalidInput
 from core.model import Channel, Conversation, Person, Principal
-from core.parsing import Candidate, ParseContext, Reading, Understood, fill, question, understand
+from core.parsing import (
+    Candidate,
+    ParseContext,
+    Reading,
+    Understood,
+    fill,
+    question,
+    understand,
+    understand_several,
+)
 from core.ports import Dialogue, Records
 
 Act = Callable[[Turn, Message], Awaitable[None]]
@@ -39,13 +50,18 @@ class _Heard:
 
     speaker: Speaker
     dialogue: Dialogue | None
+    about_a_call: bool
+    replies_to_what_is_under_way: bool  # to a message of this bot of which it is not known yet what it is
 
 
 async def said(turn: Turn, message: Message) -> None:
     """A text: the answer to an open question, or something new."""
     text = message.text or message.caption or ""
     addressed = turn.private or _addresses(turn, message)
-    heard = await turn.front.reader.read(lambda records: _hear(records, turn))
+    heard = await turn.front.reader.read(lambda records: _hear(records, turn, message))
+    if heard.replies_to_what_is_under_way:
+        await turn.front.relay.settled(turn.chat.id)
+        heard = await turn.front.reader.read(lambda records: _hear(records, turn, message))
     answers = heard.dialogue is not None and not text.startswith("/")
     if not addressed:
         await turn.effect("ignored", lambda records: None)
@@ -54,6 +70,9 @@ async def said(turn: Turn, message: Message) -> None:
         await turn.effect("stranger", lambda records: _no_access(records, turn, message))
         return
     plain = _without_mention(text, turn.front.bot_username)
+    if heard.about_a_call:
+        await replying.said(turn, message, plain)
+        return
     if plain.casefold().strip(" .!?") in _HELP_WORDS and not answers:
         role = heard.speaker.role
         await turn.effect("said", lambda records: _reply(records, turn, message, texts.help(role)))
@@ -64,10 +83,14 @@ async def said(turn: Turn, message: Message) -> None:
         currency=heard.speaker.currency,
         quoted=message.forward_origin is not None,
     )
+    registry = turn.front.env.registry
     if answers and heard.dialogue is not None and heard.dialogue.kind == ASK:
         understood = _answered(turn, heard.dialogue, plain, context)
+    elif several := understand_several(plain, registry=registry, context=context):
+        await turn.effect("said.several", lambda records: _several(records, turn, message, text, several))
+        return
     else:
-        understood = understand(plain, registry=turn.front.env.registry, context=context)
+        understood = understand(plain, registry=registry, context=context)
     await turn.effect("said", lambda records: _act(records, turn, message, text, understood))
 
 
@@ -154,13 +177,33 @@ def from_state(state: Mapping[str, Any]) -> Candidate:
     )
 
 
-def _hear(records: Records, turn: Turn) -> _Heard:
+def _hear(records: Records, turn: Turn, message: Message) -> _Heard:
     speaker = turn.speaker(records)
     dialogue = None
     if speaker.person is not None:
         with suppress(CorruptRecord):  # `open_question` sets it aside, where it may write
             dialogue = records.dialogues.get(turn.chat.id, speaker.person.id)
-    return _Heard(speaker=speaker, dialogue=dialogue)
+    text = _without_mention(message.text or message.caption or "", turn.front.bot_username)
+    about = replying.is_about_a_call(records, turn, message, text, dialogue)
+    return _Heard(
+        speaker=speaker,
+        dialogue=dialogue,
+        about_a_call=about,
+        replies_to_what_is_under_way=not about
+        and _to_the_bot(turn, message)
+        and _unknown(records, turn, message),
+    )
+
+
+def _to_the_bot(turn: Turn, message: Message) -> bool:
+    """Whether a message is a reply to one of this bot's."""
+    replied = message.reply_to_message
+    return replied is not None and replied.from_user is not None and replied.from_user.id == turn.front.bot_id
+
+
+def _unknown(records: Records, turn: Turn, message: Message) -> bool:
+    replied = message.reply_to_message
+    return replied is not None and records.cards.at(turn.chat.id, replied.message_id) is None
 
 
 def _answered(turn: Turn, dialogue: Dialogue, text: str, context: ParseContext) -> Understood:
@@ -177,13 +220,13 @@ def _answered(turn: Turn, dialogue: Dialogue, text: str, context: ParseContext) 
 def _act(records: Records, turn: Turn, message: Message, text: str, understood: Understood) -> None:
     """One text, inside its transaction."""
     person = known_person(records, turn)
-    role = records.people.role(turn.front.home, person.id)
+    role = records.people.role(turn.tenant(records), person.id)
     if role is None:
         _no_access(records, turn, message)
         return
-    by = principal(person.id, turn.front.home, role)
+    by = principal(person.id, turn.tenant(records), role)
     conversation = place(records, turn, person.id)
-    _keep(records, turn, message, text, conversation, person)
+    keep(records, turn, conversation, person, number=message.message_id, text=text)
     origin = _origin(records, turn, person, message)
     records.dialogues.drop(turn.chat.id, person.id)
     match understood.reading:
@@ -207,20 +250,26 @@ def _act(records: Records, turn: Turn, message: Message, text: str, understood: 
                 _reply(records, turn, message, texts.unknown(nearest))
 
 
-def open_question(records: Records, turn: Turn, person: Person) -> Dialogue | None:
-    """The person's open question here. One that cannot be read is set aside and closed: it can be asked
-    again, and must not hold up all that the person says."""
-    try:
-        return records.dialogues.get(turn.chat.id, person.id)
-    except CorruptRecord as corrupt:
-        set_aside(records, corrupt, now=turn.now.wall)
-        records.dialogues.drop(turn.chat.id, person.id)
-        return None
+def _several(
+    records: Records, turn: Turn, message: Message, text: str, candidates: Sequence[Candidate]
+) -> None:
+    """Several actions in one text, inside its transaction."""
+    person = known_person(records, turn)
+    by = turn.caller(records, person)
+    if not by.roles:
+        _no_access(records, turn, message)
+        return
+    conversation = place(records, turn, person.id)
+    keep(records, turn, conversation, person, number=message.message_id, text=text)
+    records.dialogues.drop(turn.chat.id, person.id)
+    answer = propose_several(records, turn, candidates, conversation, by, message_id=message.message_id)
+    if isinstance(answer, Refused):
+        _reply(records, turn, message, texts.refusal(answer.refusal))
 
 
 def _origin(records: Records, turn: Turn, person: Person, message: Message) -> int:
     """The message that an open question began with; this one where there is none."""
-    dialogue = open_question(records, turn, person)
+    dialogue = open_question(records, turn, person.id)
     return int(dialogue.state["message"]) if dialogue is not None else message.message_id
 
 
@@ -228,7 +277,7 @@ def _ask(records: Records, turn: Turn, candidate: Candidate, by: Principal, *, m
     """Asks for the next missing argument."""
     tool = turn.front.env.registry.get(candidate.tool)
     field = candidate.missing[0]
-    _open(records, turn, by, ASK, {"candidate": as_state(candidate), "message": message_id})
+    put(records, turn, by, ASK, {"candidate": as_state(candidate), "message": message_id})
     slot = tool.slots.get(field)
     _send(
         records,
@@ -244,7 +293,7 @@ def _confirm(records: Records, turn: Turn, understood: Understood, by: Principal
     message_id = message.message_id
     candidates = understood.candidates[:3]
     state = {"candidates": [as_state(candidate) for candidate in candidates], "message": message_id}
-    _open(records, turn, by, CHOOSE, state)
+    put(records, turn, by, CHOOSE, state)
     registry = turn.front.env.registry
     choices = [
         (texts.candidate_words(registry.get(c.tool), c.arguments), _choice(message_id, str(n)))
@@ -267,37 +316,10 @@ def _invalid(records: Records, turn: Turn, understood: Understood, by: Principal
     shown = texts.refusal(understood.problem)
     if understood.candidates and understood.candidates[0].missing:
         candidate = understood.candidates[0]
-        _open(records, turn, by, ASK, {"candidate": as_state(candidate), "message": message.message_id})
+        put(records, turn, by, ASK, {"candidate": as_state(candidate), "message": message.message_id})
         _send(records, turn, shown, reply_to=message.message_id, ask=candidate.missing[0].replace("_", " "))
     else:
         _reply(records, turn, message, shown)
-
-
-def _open(records: Records, turn: Turn, by: Principal, kind: str, state: Mapping[str, Json]) -> None:
-    if by.person is not None:
-        records.dialogues.put(
-            Dialogue(
-                chat=turn.chat.id,
-                person_id=by.person,
-                tenant_id=turn.front.home,
-                kind=kind,
-                state=state,
-                at=turn.now.wall,
-            )
-        )
-
-
-def _keep(
-    records: Records, turn: Turn, message: Message, text: str, conversation: Conversation, person: Person
-) -> None:
-    records.people.add_message(
-        turn.front.env.new_id(),
-        conversation,
-        number=message.message_id,
-        person_id=person.id,
-        text=text,
-        now=turn.now.wall,
-    )
 
 
 def _no_access(records: Records, turn: Turn, message: Message) -> None:
@@ -314,7 +336,7 @@ def _send(
 ) -> None:
     reply(
         records,
-        turn.front.home,
+        turn.tenant(records),
         turn.chat.id,
         shown,
         now=turn.now.wall,
@@ -327,8 +349,7 @@ def _send(
 def _addresses(turn: Turn, message: Message) -> bool:
     """Whether a group message speaks to this bot: a command, a mention, a reply to it."""
     text = message.text or message.caption or ""
-    replied = message.reply_to_message
-    if replied is not None and replied.from_user is not None and replied.from_user.id == turn.front.bot_id:
+    if _to_the_bot(turn, message):
         return True
     name = re.escape(turn.front.bot_username)
     if re.match(r"/\w+@", text):

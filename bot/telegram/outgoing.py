@@ -13,6 +13,7 @@ SHOW = "show"
 DOCUMENT = "document"
 END_REPLY = "end_reply"
 CARD = "card"
+REMINDER = "reminder"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,7 @@ class Outgoing:
     reply_to: int | None = None
     edit: int | None = None
     ask: str | None = None
+    silent: bool = False  # it comes without a sound; kept of cards only, whose rows are rendered when sent
 
     def payload(self) -> Mapping[str, Json]:
         """The JSON that the outbox keeps."""

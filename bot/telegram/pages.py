@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from bot.telegram import histories, settings
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from bot.telegram import editing, granting, histories, members, pendings, policies, settings, teams
+from bot.telegram.asking import open_question
 from bot.telegram.buttons import Page, PageButton
 from bot.telegram.messages import (
     CHOOSE,
     NONE_OF_THESE,
     ask_or_propose,
     from_state,
-    open_question,
     propose_candidate,
 )
 from bot.telegram.render import texts, toasts
@@ -20,6 +23,8 @@ from bot.telegram.turn import AlreadyHandled, Turn, known_person, place, princip
 from core.errors import Code, Refusal
 from core.parsing import ParseContext, Reading, understand
 from core.ports import Records
+
+_Act = Callable[[Turn, str, int], Awaitable[Toast]]
 
 
 async def tap(turn: Turn, query: Query, button: PageButton) -> None:
@@ -32,16 +37,41 @@ async def tap(turn: Turn, query: Query, button: PageButton) -> None:
 
 
 async def _act(turn: Turn, button: PageButton, message_id: int) -> Toast:
-    match button.page:
-        case Page.HISTORY:
-            shown = await histories.turned(turn, button.argument, message_id)
-            return Toast("") if shown else _no_access()
-        case Page.CHOOSE:
-            return await turn.effect("choose", lambda r: _choose(r, turn, button.argument, message_id))
-        case Page.SETTING:
-            return await turn.effect("setting", lambda r: _set(r, turn, button.argument, message_id))
-        case Page.SAY:
-            return await turn.effect("say", lambda r: _say(r, turn, button.argument))
+    return await _ACTS[button.page](turn, button.argument, message_id)
+
+
+async def _history(turn: Turn, argument: str, message_id: int) -> Toast:
+    shown = await histories.turned(turn, argument, message_id)
+    return Toast("") if shown else _no_access()
+
+
+async def _next(turn: Turn, argument: str, message_id: int) -> Toast:
+    return await pendings.turned(turn, argument, message_id) or _no_access()
+
+
+async def _grants(turn: Turn, argument: str, message_id: int) -> Toast:
+    ended = await turn.effect("grants", lambda r: granting.tapped(r, turn, argument, message_id))
+    return ended or _no_access()
+
+
+async def _field(turn: Turn, argument: str, message_id: int) -> Toast:
+    return await turn.effect("field", lambda r: editing.field_tapped(r, turn, argument, message_id))
+
+
+async def _chosen(turn: Turn, argument: str, message_id: int) -> Toast:
+    return await turn.effect("choose", lambda r: _choose(r, turn, argument, message_id))
+
+
+async def _setting(turn: Turn, argument: str, message_id: int) -> Toast:
+    return await turn.effect("setting", lambda r: _set(r, turn, argument, message_id))
+
+
+async def _policy(turn: Turn, argument: str, message_id: int) -> Toast:
+    return await turn.effect("policy", lambda r: policies.tapped(r, turn, argument, message_id))
+
+
+async def _example(turn: Turn, argument: str, _: int) -> Toast:
+    return await turn.effect("say", lambda r: _say(r, turn, argument))
 
 
 def _no_access() -> Toast:
@@ -52,8 +82,8 @@ def _no_access() -> Toast:
 def _choose(records: Records, turn: Turn, argument: str, message_id: int) -> Toast:
     """An answer to "Did you mean": only the person who was asked, and only on the newest question."""
     person = known_person(records, turn)
-    role = records.people.role(turn.front.home, person.id)
-    dialogue = open_question(records, turn, person)
+    role = records.people.role(turn.tenant(records), person.id)
+    dialogue = open_question(records, turn, person.id)
     origin, _, choice = argument.partition(".")
     if role is None:
         return _no_access()
@@ -62,12 +92,13 @@ def _choose(records: Records, turn: Turn, argument: str, message_id: int) -> Toa
     records.dialogues.drop(turn.chat.id, person.id)
     candidates = dialogue.state["candidates"]
     if choice == NONE_OF_THESE or not choice.isdigit() or int(choice) >= len(candidates):
-        reply(records, turn.front.home, turn.chat.id, texts.left(), now=turn.now.wall, edit=message_id)
+        reply(records, turn.tenant(records), turn.chat.id, texts.left(), now=turn.now.wall, edit=message_id)
         return toasts.done()
     candidate = from_state(candidates[int(choice)])
     words = texts.candidate_words(turn.front.env.registry.get(candidate.tool), candidate.arguments)
-    reply(records, turn.front.home, turn.chat.id, texts.chosen(words), now=turn.now.wall, edit=message_id)
-    by = principal(person.id, turn.front.home, role)
+    tenant, shown = turn.tenant(records), texts.chosen(words)
+    reply(records, tenant, turn.chat.id, shown, now=turn.now.wall, edit=message_id)
+    by = principal(person.id, turn.tenant(records), role)
     conversation = place(records, turn, person.id)
     ask_or_propose(records, turn, candidate, conversation, by, message_id=int(origin))
     return toasts.done()
@@ -75,26 +106,16 @@ def _choose(records: Records, turn: Turn, argument: str, message_id: int) -> Toa
 
 def _set(records: Records, turn: Turn, argument: str, message_id: int) -> Toast:
     """One setting of the person who taps."""
-    person = known_person(records, turn)
-    tenant = records.people.tenant(turn.front.home)
-    role = records.people.role(turn.front.home, person.id)
-    if role is None or tenant is None:
+    if not turn.caller(records, known_person(records, turn)).roles:
         return _no_access()
-    name, _, value = argument.partition("=")
-    after = settings.changed(person, name, value)
-    if after is None:
-        return toasts.unknown_button()
-    records.people.save_settings(after)
-    shown = texts.settings(after, tenant)
-    reply(records, turn.front.home, turn.chat.id, shown, now=turn.now.wall, edit=message_id)
-    return toasts.saved(f"replies {value}" if name == "replies" else value)
+    return settings.tapped(records, turn, argument, message_id)
 
 
 def _say(records: Records, turn: Turn, argument: str) -> Toast:
     """An example of /start, as if the person had written it."""
     person = known_person(records, turn)
-    role = records.people.role(turn.front.home, person.id)
-    tenant = records.people.tenant(turn.front.home)
+    role = records.people.role(turn.tenant(records), person.id)
+    tenant = records.people.tenant(turn.tenant(records))
     number = int(argument) if argument.isdigit() else -1
     if role is None or tenant is None:
         return _no_access()
@@ -113,10 +134,25 @@ def _say(records: Records, turn: Turn, argument: str) -> Toast:
         turn,
         understood.candidates[0],
         place(records, turn, person.id),
-        principal(person.id, turn.front.home, role),
+        principal(person.id, turn.tenant(records), role),
         message_id=None,
         key=f"say:{turn.update_id}",
     )
     if problem is not None:
-        reply(records, turn.front.home, turn.chat.id, problem, now=turn.now.wall)
+        reply(records, turn.tenant(records), turn.chat.id, problem, now=turn.now.wall)
     return Toast(texts.EXAMPLES[number])
+
+
+_ACTS: Final[Mapping[Page, _Act]] = {
+    Page.HISTORY: _history,
+    Page.CHOOSE: _chosen,
+    Page.SETTING: _setting,
+    Page.SAY: _example,
+    Page.FIELD: _field,
+    Page.NEXT: _next,
+    Page.GRANT: _grants,
+    Page.MEMBER: members.tap,
+    Page.INVITE: members.tap_invite,
+    Page.TEAM: teams.tap,
+    Page.POLICY: _policy,
+}

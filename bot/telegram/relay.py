@@ -8,24 +8,34 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bot.clock import SystemClock
 from bot.logs import get_logger
-from bot.telegram.outgoing import CARD, DOCUMENT, END_REPLY, Outgoing, from_payload
+from bot.telegram.jobs import (
+    Job,
+    Opened,
+    ProgressOf,
+    Subject,
+    card_at,
+    cards_showing,
+    has_all,
+    next_job,
+    note_sent,
+    rendered,
+)
+from bot.telegram.outgoing import CARD, DOCUMENT, Outgoing, from_payload
 from bot.telegram.pace import Pace
-from bot.telegram.render import card as render
 from bot.telegram.render.message import Document, Shown
 from bot.telegram.sender import Answer, Delivered, Gone, Later, Moved, Sender
 from core.engine import Env
 from core.engine.readable import set_aside
-from core.engine.routing import follow_chat
+from core.engine.routing import ask_others, follow_chat
 from core.errors import CorruptRecord, StorageUnavailable
-from core.ids import CallId, PersonId
-from core.lifecycle import EXECUTING
-from core.model import CallView, Card, Channel
-from core.ports import OutboxRow, Reader, Records, UnitOfWork, view
+from core.ids import CallId
+from core.model import Card, Channel
+from core.ports import Now, OutboxRow, Reader, Records, UnitOfWork
 
 log = get_logger(__name__)
 
@@ -35,17 +45,6 @@ STORAGE_RETRY_S = 1.0
 LONG_S = 5.0
 MOST_TRIES = 5
 _ANY_VERSION = 1 << 30
-ProgressOf = Callable[[CallId], tuple[float, str] | None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Job:
-    """What a row asks for, read in one snapshot."""
-
-    row: OutboxRow
-    card: Card | None = None
-    view: CallView | None = None
-    reply_to: int | None = None
 
 
 class Relay:
@@ -76,6 +75,7 @@ class Relay:
         self._tasks: set[asyncio.Task[None]] = set()
         self._moving: set[CallId] = set()
         self._stale: dict[int, set[int]] = {}
+        self._opened = Opened()
         self._held: dict[int, datetime] = {}
         self._stopping = False
 
@@ -98,6 +98,11 @@ class Relay:
         """Brings one message that is a card up to date, whatever is recorded of it."""
         self._stale.setdefault(chat, set()).add(message_id)
         self.wake(chat)
+
+    def step_buttons(self, chat: int, message_id: int, *, opened: bool) -> None:
+        """A run's card has buttons for each step the next time that it is shown, or has not. Any thread may
+        call this."""
+        self._opened.set(chat, message_id, opened=opened)
 
     async def settled(self, chat: int) -> None:
         """Returns once nothing is under way to this chat, but for what Telegram puts off for long."""
@@ -129,14 +134,14 @@ class Relay:
         try:
             turn = 0
             while turn == 0 or self._progress_of(call_id) is not None:
-                cards = await self._reader.read(lambda records: records.cards.of(call_id))
+                cards = await self._reader.read(lambda records: cards_showing(records, call_id))
                 for card in cards:
                     every = GROUP_PROGRESS_EVERY_S if card.chat < 0 else PROGRESS_EVERY_S
                     if card.message_id is not None and turn % round(every / PROGRESS_EVERY_S) == 0:
                         self.refresh(card.chat, card.message_id)
                 turn += 1
                 await asyncio.sleep(PROGRESS_EVERY_S)
-        except StorageUnavailable:
+        except (StorageUnavailable, CorruptRecord):
             return  # nothing is lost: the call's end comes through the outbox
         finally:
             self._moving.discard(call_id)
@@ -178,7 +183,7 @@ class Relay:
         try:
             if (held := self._held_for(chat)) > 0:
                 return held
-            job = await self._reader.read(lambda records: _next(records, chat))
+            job = await self._reader.read(lambda records: next_job(records, chat, now=self._clock.now()))
             if job is None:
                 return await self._refresh_stale(chat)
             due = (job.row.not_before - self._clock.real()).total_seconds()
@@ -194,45 +199,42 @@ class Relay:
             log.exception("an outgoing message could not be sent", chat=chat)
             return await self._stumble(chat)
 
-    async def _send(self, job: _Job) -> float | None:
+    async def _send(self, job: Job) -> float | None:
         row = job.row
         await self._pace.wait(row.chat)
         self._boundary("relay.before_send")
-        if job.card is not None and job.view is not None and row.kind == CARD:
-            answer, card, document = await self._send_card(job.card, job.view)
+        if job.subject is not None and row.kind == CARD:
+            answer, card, document = await self._send_card(job.subject, silent=job.silent)
         elif row.kind == DOCUMENT:
             answer, card, document = await self._send_file(row), None, False
         else:
-            answer, card, document = await self._sender.put(row.chat, self._message(job)), None, False
+            answer, card, document = await self._sender.put(row.chat, _message(job)), None, False
         self._boundary("relay.after_send")
         return await self._record(job, answer, card, document)
-
-    def _message(self, job: _Job) -> Outgoing:
-        if job.row.kind == END_REPLY and job.view is not None:
-            return Outgoing(shown=render.end_reply(job.view), reply_to=job.reply_to)
-        return from_payload(job.row.payload)
 
     async def _send_file(self, row: OutboxRow) -> Answer:
         kept = row.payload
         file = Document(name=kept["name"], content=kept["content"], caption_html=kept["caption_html"])
         return await self._sender.document(row.chat, file, thread=kept["thread"], reply_to=None)
 
-    async def _send_card(self, card: Card, view: CallView) -> tuple[Answer, Card, bool]:
+    async def _send_card(self, subject: Subject, *, silent: bool) -> tuple[Answer, Card, bool]:
         """Sends or edits a card; then its document, where arguments do not fit and the chat is private."""
-        shown = self._render(card, view)
-        outgoing = Outgoing(shown=shown, thread=card.thread, reply_to=card.reply_to, edit=card.message_id)
+        card, shown = subject.card, self._render(subject)
+        outgoing = Outgoing(
+            shown=shown, thread=card.thread, reply_to=card.reply_to, edit=card.message_id, silent=silent
+        )
         answer = await self._sender.put(card.chat, outgoing)
         if not isinstance(answer, Delivered):
             return answer, card, False
         after = replace(
             card,
             message_id=answer.message_id,
-            shown_version=view.call.version,
-            shown_digest=view.call.consent_digest if shown.complete else None,
+            shown_version=subject.version,
+            shown_digest=subject.digest if shown.complete else None,
         )
-        if shown.document is None or not card.private or card.shown_digest == view.call.consent_digest:
+        if shown.document is None or not card.private or card.shown_digest == subject.digest:
             return answer, after, False
-        if await self._has_document(card, view):
+        if await self._reader.read(lambda records: has_all(records, subject)):
             return answer, after, False
         await self._pace.wait(card.chat)
         sent = await self._sender.document(
@@ -243,26 +245,16 @@ class Relay:
             return sent, after, False
         return answer, after, True
 
-    async def _has_document(self, card: Card, view: CallView) -> bool:
-        def asked(records: Records) -> bool:
-            owner = _owner(records, card)
-            digest = view.call.consent_digest
-            return owner is not None and records.cards.was_delivered(view.call.id, owner, digest)
-
-        return await self._reader.read(asked)
-
-    def _render(self, card: Card, view: CallView) -> Shown:
-        tool = self._env.registry.find(view.call.tool)
-        now = self._clock.now()
-        registry = self._env.registry
-        if card.line:
-            return render.line(view, tool=tool, now=now, registry=registry, private=card.private)
-        progress = self._progress_of(view.call.id) if view.call.status in EXECUTING else None
-        return render.card(
-            view, tool=tool, now=now, registry=registry, private=card.private, progress=progress
+    def _render(self, subject: Subject) -> Shown:
+        return rendered(
+            subject,
+            env=self._env,
+            now=self._clock.now(),
+            progress_of=self._progress_of,
+            one_by_one=self._opened.has(subject.card),
         )
 
-    async def _record(self, job: _Job, answer: Answer, card: Card | None, document: bool) -> float | None:
+    async def _record(self, job: Job, answer: Answer, card: Card | None, document: bool) -> float | None:
         """Writes down what became of a row, in one unit. Seconds to wait before the chat's next message;
         None: nothing is left."""
         row, now = job.row, self._clock.real()
@@ -270,12 +262,14 @@ class Relay:
         def work(records: Records) -> bool:
             if card is not None and card.message_id is not None:
                 records.cards.shown(card)
-            owner = _owner(records, card) if document and card is not None else None
-            if owner is not None and job.view is not None:
-                call = job.view.call
-                records.cards.delivered(call.id, owner, call.consent_digest, now=now)
+            if document and job.subject is not None:
+                note_sent(records, job.subject, now=now)
             reached = row if card is None else replace(row, card_version=card.shown_version)
             _settle(records, reached, answer, now=now)
+            if isinstance(answer, Gone) and job.subject is not None:
+                for call in job.subject.to_sign:
+                    both = Now(wall=self._clock.now(), real=now)
+                    ask_others(records, call.id, lost=row.chat, now=both, env=self._env)
             return records.outbox.waits(row.chat)
 
         more = await self._uow.run("relay.sent", work)
@@ -294,12 +288,11 @@ class Relay:
             self._stale.pop(chat, None)
             return None
         message_id = waiting.pop()
-        job = await self._reader.read(lambda records: _card_at(records, chat, message_id))
-        if job is None:
+        subject = await self._reader.read(lambda records: card_at(records, chat, message_id))
+        if subject is None:
             return 0.0
-        card, current = job
         await self._pace.wait(chat)
-        outgoing = Outgoing(shown=self._render(card, current), edit=message_id)
+        outgoing = Outgoing(shown=self._render(subject), edit=message_id)
         answer = await self._sender.put(chat, outgoing)
         if not isinstance(answer, Later):
             return 0.0
@@ -366,33 +359,7 @@ def _settle(records: Records, row: OutboxRow, answer: Answer, *, now: datetime) 
                 records.people.set_private_chat(Channel.TELEGRAM, str(row.chat), None)
 
 
-def _next(records: Records, chat: int) -> _Job | None:
-    row = records.outbox.first(chat)
-    if row is None:
-        return None
-    if row.kind == CARD and row.card_id is not None:
-        card = records.cards.get(row.card_id)
-        call = None if card is None else records.calls.get(card.call_id)
-        if card is not None and call is not None:
-            return _Job(row=row, card=card, view=view(records, call))
-    if row.kind == END_REPLY:
-        call = records.calls.get(CallId(str(row.payload["call_id"])))
-        if call is not None:
-            there = [card for card in records.cards.of(call.id) if card.chat == chat]
-            reply_to = there[0].message_id if there else call.source_message
-            return _Job(row=row, view=view(records, call), reply_to=reply_to)
-    return _Job(row=row)
-
-
-def _card_at(records: Records, chat: int, message_id: int) -> tuple[Card, CallView] | None:
-    card = records.cards.at(chat, message_id)
-    call = None if card is None else records.calls.get(card.call_id)
-    return None if card is None or call is None else (card, view(records, call))
-
-
-def _owner(records: Records, card: Card) -> PersonId | None:
-    """Whose private chat a card is in."""
-    if not card.private:
-        return None
-    identity = records.people.identity(Channel.TELEGRAM, str(card.chat))
-    return None if identity is None else identity.person_id
+def _message(job: Job) -> Outgoing:
+    if job.reply is not None:
+        return Outgoing(shown=job.reply, reply_to=job.reply_to)
+    return from_payload(job.row.payload)

@@ -103,6 +103,7 @@ class Sender:
                 parse_mode=ParseMode.HTML.value,
                 link_preview_options=_NO_PREVIEW,
                 message_thread_id=outgoing.thread,
+                disable_notification=outgoing.silent or None,
                 reply_parameters=None if outgoing.reply_to is None else _reply(outgoing.reply_to),
                 reply_markup=markup(outgoing),
             )
@@ -129,6 +130,7 @@ class Sender:
             thread=outgoing.thread,
             reply_to=outgoing.reply_to,
             edit=outgoing.edit,
+            silent=outgoing.silent,
         )
         try:
             return await self._tried(lambda: self._put(chat, plain))

@@ -11,13 +11,15 @@ from telegram import Chat, User
 from telegram.error import TelegramError
 
 from bot.logs import get_logger
-from bot.telegram.buttons import CallButton
+from bot.telegram import runs
+from bot.telegram.buttons import CallButton, RunButton
 from bot.telegram.render import toasts
 from bot.telegram.render.message import ALERT_MOST
 from bot.telegram.render.parts import one_line
 from bot.telegram.render.toasts import Toast
-from bot.telegram.tap_verbs import VERBS, NotShownYet, Tap, Tapped, told_no
-from bot.telegram.turn import AlreadyHandled, Front, Turn, known_person, principal
+from bot.telegram.tap_verbs import VERBS
+from bot.telegram.tapping import NotShownYet, Tap, Tapped, acting_on, told_no
+from bot.telegram.turn import AlreadyHandled, Front, Turn, known_person
 from core.engine import Refused
 from core.engine.answers import refused
 from core.engine.readable import set_aside
@@ -63,7 +65,7 @@ def read_tap(front: Front, raw: Mapping[str, Any]) -> tuple[Turn, Query]:
     return turn, query
 
 
-async def tap(turn: Turn, query: Query, button: CallButton) -> None:
+async def tap(turn: Turn, query: Query, button: CallButton | RunButton) -> None:
     """Decides, then answers. The cards follow by themselves, from the outbox."""
     deciding = asyncio.ensure_future(_decided(turn, button, query.message_id))
     done, _ = await asyncio.wait({deciding}, timeout=STILL_DECIDING_AFTER_S)
@@ -93,7 +95,7 @@ async def answer(turn: Turn, query: Query, toast: Toast) -> None:
         log.info("a tap could not be answered", error=str(error))
 
 
-async def _decided(turn: Turn, button: CallButton, message_id: int) -> Tapped:
+async def _decided(turn: Turn, button: CallButton | RunButton, message_id: int) -> Tapped:
     name = f"tap.{button.verb.name.lower()}"
     try:
         try:
@@ -114,22 +116,28 @@ def _unreadable(records: Records, turn: Turn, corrupt: CorruptRecord) -> Tapped:
     return told_no(Refused(refusal=Refusal(Code.CORRUPT_RECORD, corrupt.message)))
 
 
-def _act(records: Records, turn: Turn, button: CallButton, message_id: int, *, final: bool) -> Tapped:
+def _act(
+    records: Records, turn: Turn, button: CallButton | RunButton, message_id: int, *, final: bool
+) -> Tapped:
     """One tap, inside its transaction: who taps, which call, on which card; then the button's verb."""
+    if isinstance(button, RunButton):
+        return runs.act(records, turn, button, message_id, final=final)
     person = known_person(records, turn)
-    by = principal(person.id, turn.front.home, records.people.role(turn.front.home, person.id))
     call = records.calls.get(button.call_id)
+    by = acting_on(records, turn, person, call)
     if call is None:
         verb = button.verb.name.lower()
         return told_no(refused(records, not_found(), verb=verb, by=by, now=turn.now.wall))
     card = records.cards.at(turn.chat.id, message_id)
+    shows = card is not None and (card.call_id == call.id or (card.run_id or "") == call.run_id)
     return VERBS[button.verb](
         Tap(
             records=records,
             turn=turn,
             call=call,
             by=by,
-            card=card if card is not None and card.call_id == call.id else None,
+            card=card if shows else None,
+            message_id=message_id,
             revision=button.revision,
             final=final,
         )

@@ -7,14 +7,17 @@ again after the restart, one that is repeated finds itself done and changes noth
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from telegram import Chat, Message, Update, User
 
 from bot.clock import SystemClock
 from bot.telegram.api import Api
+from bot.telegram.first_taps import FirstTaps
 from core.engine import Env
+from core.engine.routing import reach
+from core.engine.tenants import spoken_for
 from core.ids import AccountId, ConversationId, PersonId, TenantId
 from core.model import Channel, Conversation, Identity, Person, Principal, Role, Tenant
 from core.ports import Now, Reader, Records, UnitOfWork
@@ -38,11 +41,16 @@ class Wake(Protocol):
         """Brings one message that is a card up to date, whatever is recorded of it."""
         ...
 
+    def step_buttons(self, chat: int, message_id: int, *, opened: bool) -> None:
+        """A run's card has buttons for each step the next time that it is shown, or has not. Any thread may
+        call this."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Front:
-    """What all turns share. `home` is the tenant that this bot serves; `registered` sets the command menu of
-    a private chat whose person has a role."""
+    """What all turns share. `home` is the bot's own tenant, for whoever speaks for no other (a turn's is
+    `Turn.tenant`); `registered` sets the command menu of a private chat whose person has a role."""
 
     uow: UnitOfWork
     reader: Reader
@@ -55,6 +63,7 @@ class Front:
     home: TenantId
     bot_id: int
     bot_username: str
+    first_taps: FirstTaps = field(default_factory=FirstTaps)
 
 
 class AlreadyHandled(Exception):
@@ -107,31 +116,46 @@ class Turn:
 
         return await self.front.uow.run(name, whole)
 
+    def tenant(self, records: Records) -> TenantId:
+        """The team that this turn is for: the group's own, else the one that the person speaks for. To be
+        asked for inside the transaction that acts on it."""
+        if self.chat.id == self.front.env.approvers_chat:
+            return self.front.home
+        if not self.private:
+            theirs = records.people.tenant_at(Channel.TELEGRAM, str(self.chat.id))
+            if theirs is not None:
+                return theirs
+        identity = records.people.identity(Channel.TELEGRAM, str(self.user.id))
+        person = None if identity is None else records.people.person(identity.person_id)
+        return self.front.home if person is None else spoken_for(records, person, home=self.front.home)
+
+    def caller(self, records: Records, person: Person) -> Principal:
+        """This person as who acts in this turn, with the role that they have in its team today."""
+        tenant = self.tenant(records)
+        return principal(person.id, tenant, records.people.role(tenant, person.id))
+
     def speaker(self, records: Records) -> Speaker:
         """Who speaks, without changing anything."""
-        return speaker(records, self.front, self.user, self.chat.id, self.thread)
+        tenant = records.people.tenant(self.tenant(records))
+        if tenant is None:
+            raise LookupError("the bot's own team is made when it starts, and none is ever taken away")
+        identity = records.people.identity(Channel.TELEGRAM, str(self.user.id))
+        person = None if identity is None else records.people.person(identity.person_id)
+        role = None if person is None else records.people.role(tenant.id, person.id)
+        return Speaker(
+            person=person,
+            role=role,
+            tenant=tenant,
+            principal=principal(person.id if person else None, tenant.id, role),
+            conversation=records.people.conversation_at(
+                tenant.id, Channel.TELEGRAM, str(self.chat.id), self.thread
+            ),
+        )
 
     @property
     def private(self) -> bool:
         """Whether this is a private chat with the bot."""
         return self.chat.type == Chat.PRIVATE
-
-
-def speaker(records: Records, front: Front, user: User, chat: int, thread: int | None) -> Speaker:
-    """Looks up a Telegram user and place."""
-    tenant = records.people.tenant(front.home)
-    if tenant is None:
-        raise LookupError(f"tenant {front.home} is made when the bot starts")
-    identity = records.people.identity(Channel.TELEGRAM, str(user.id))
-    person = None if identity is None else records.people.person(identity.person_id)
-    role = None if person is None else records.people.role(tenant.id, person.id)
-    return Speaker(
-        person=person,
-        role=role,
-        tenant=tenant,
-        principal=principal(person.id if person else None, tenant.id, role),
-        conversation=records.people.conversation_at(tenant.id, Channel.TELEGRAM, str(chat), thread),
-    )
 
 
 def principal(person: PersonId | None, tenant: TenantId, role: Role | None) -> Principal:
@@ -169,6 +193,7 @@ def known_person(records: Records, turn: Turn) -> Person:
         return person
     if private_chat is not None and identity.private_chat != private_chat:
         records.people.set_private_chat(Channel.TELEGRAM, str(turn.user.id), private_chat)
+        reach(records, identity.person_id, now=turn.now, env=turn.front.env)
     person_known = records.people.person(identity.person_id)
     if person_known is None:
         raise LookupError(f"identity {turn.user.id} names a person who is not there")
@@ -177,14 +202,14 @@ def known_person(records: Records, turn: Turn) -> Person:
 
 def place(records: Records, turn: Turn, owner: PersonId | None) -> Conversation:
     """The conversation that this turn happens in, made on first sight. One account a chat."""
-    front = turn.front
-    found = records.people.conversation_at(front.home, Channel.TELEGRAM, str(turn.chat.id), turn.thread)
+    front, tenant = turn.front, turn.tenant(records)
+    found = records.people.conversation_at(tenant, Channel.TELEGRAM, str(turn.chat.id), turn.thread)
     if found is not None:
         return found
     fresh = Conversation(
         id=ConversationId(front.env.new_id()),
-        tenant_id=front.home,
-        account_id=AccountId(f"{front.home}:telegram:{turn.chat.id}"),
+        tenant_id=tenant,
+        account_id=AccountId(f"{tenant}:telegram:{turn.chat.id}"),
         channel=Channel.TELEGRAM,
         chat=str(turn.chat.id),
         thread=turn.thread,
@@ -194,6 +219,26 @@ def place(records: Records, turn: Turn, owner: PersonId | None) -> Conversation:
     name = turn.chat.title or turn.chat.full_name or str(turn.chat.id)
     records.people.add_conversation(fresh, account_name=name, now=turn.now.wall)
     return fresh
+
+
+def settle(records: Records, turn: Turn) -> None:
+    """A group in which a member speaks to the bot is their team's from then on, if it is none's yet."""
+    if not turn.private and turn.speaker(records).role is not None:
+        place(records, turn, None)
+
+
+def keep(
+    records: Records, turn: Turn, conversation: Conversation, person: Person, *, number: int, text: str
+) -> None:
+    """Keeps what somebody said here, once."""
+    records.people.add_message(
+        turn.front.env.new_id(),
+        conversation,
+        number=number,
+        person_id=person.id,
+        text=text,
+        now=turn.now.wall,
+    )
 
 
 def turn_of(front: Front, update: Update) -> Turn | None:

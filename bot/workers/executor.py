@@ -15,7 +15,7 @@ from core.engine.readable import set_aside
 from core.errors import CorruptRecord, StorageUnavailable
 from core.ids import CallId
 from core.lifecycle import Status
-from core.model import SYSTEM, Role
+from core.model import SYSTEM, Principal, Role
 from core.ports import Reader, Records, UnitOfWork
 from core.runner import ToolRunner
 from core.tool import RunResult, ToolContext
@@ -101,6 +101,38 @@ class Executor:
         """How many calls this worker has in hand."""
         return len(self._running)
 
+    async def execute(self, call_id: CallId, by: Principal, *, wait: bool = True) -> Started | Refused:
+        """Runs this call for a person who asks for it, past all guards as them; by default answers once it
+        has ended. Waits for a free slot first, as every call does.
+
+        Raises StorageUnavailable where nothing was begun, and CorruptRecord.
+        """
+        # Whoever asked may go away; a call that was begun is run to its end all the same.
+        return await asyncio.shield(asyncio.ensure_future(self._execute_for(call_id, by, wait=wait)))
+
+    async def _execute_for(self, call_id: CallId, by: Principal, *, wait: bool) -> Started | Refused:
+        await self._slots.acquire()
+        begun = None
+        try:
+            if self._stopping:
+                raise StorageUnavailable("Countersign is stopping; nothing was begun. Please try again.")
+            answer = await self._begin(call_id, by)
+            if isinstance(answer, Refused):
+                return answer
+            begun = self._spawn(call_id, self._execute(*answer))
+            begun.add_done_callback(lambda _: self._slots.release())
+        finally:
+            if begun is None:
+                self._slots.release()
+        if wait:
+            await asyncio.wait({begun})
+        return answer[0]
+
+    async def idle(self) -> None:
+        """Returns once nothing is in hand."""
+        while self._running:
+            await asyncio.wait(list(self._running.values()))
+
     async def run_executor_loop(self) -> None:
         """Recovers what the dead left, then takes pending calls until cancelled."""
         await _patiently(lambda: self.recover(sole=self._sole))
@@ -158,10 +190,15 @@ class Executor:
                 continue
             self._spawn(call_id, self._take(call_id))
 
-    def _spawn(self, call_id: CallId, work: Coroutine[None, None, None]) -> None:
+    def _spawn(self, call_id: CallId, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._running[call_id] = task
-        task.add_done_callback(lambda _: self._running.pop(call_id, None))
+        task.add_done_callback(lambda done: self._drop(call_id, done))
+        return task
+
+    def _drop(self, call_id: CallId, done: asyncio.Task[None]) -> None:
+        if self._running.get(call_id) is done:
+            del self._running[call_id]
 
     async def _take(self, call_id: CallId) -> None:
         async with self._slots:
@@ -170,25 +207,30 @@ class Executor:
                 self._refused[call_id] = asyncio.get_running_loop().time() + REFUSED_FOR_S
                 log.info("a call was not started", call_id=call_id, code=answer.refusal.code.value)
                 return
-            self._refused.pop(call_id, None)
             if answer is not None:
+                self._refused.pop(call_id, None)
                 await self._execute(*answer)
 
     async def _start(self, call_id: CallId) -> tuple[Started, _Requester] | Refused | None:
         """None: it stays pending, or was set aside."""
         if self._stopping:
             return None
+        try:
+            return await self._begin(call_id, SYSTEM)
+        except CorruptRecord as corrupt:
+            await self._set_aside(corrupt)
+            # Where it is not the call's own row, the call is found again.
+            self._refused[call_id] = asyncio.get_running_loop().time() + REFUSED_FOR_S
+            return None
+
+    async def _begin(self, call_id: CallId, by: Principal) -> tuple[Started, _Requester] | Refused:
         now = self._clock.both()
 
         def work(records: Records) -> tuple[Started, _Requester] | Refused:
-            answer = start(records, by=SYSTEM, call_id=call_id, worker=self._worker, now=now, env=self._env)
+            answer = start(records, by=by, call_id=call_id, worker=self._worker, now=now, env=self._env)
             return answer if isinstance(answer, Refused) else (answer, _requester(records, answer))
 
-        try:
-            return await self._uow.run("start", work)
-        except CorruptRecord as corrupt:
-            await self._set_aside(corrupt)
-            return None
+        return await self._uow.run("start", work)
 
     async def _execute(self, started: Started, requester: _Requester) -> None:
         call = started.call
@@ -256,6 +298,7 @@ class Executor:
             progress=progress,
             cancellation=_Stop(),
             store=self._store,
+            pin=call.dry_run_pin,
         )
 
     async def _set_aside(self, corrupt: CorruptRecord) -> None:

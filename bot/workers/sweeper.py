@@ -10,7 +10,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from bot.clock import SystemClock
 from bot.logs import get_logger
 from bot.workers.executor import RENEW_EVERY_S, Executor
-from core.engine import Env, expire
+from core.engine import Env, expire, remind
 from core.errors import StorageUnavailable
 from core.ports import Reader, UnitOfWork
 
@@ -20,7 +20,8 @@ EXPIRE_EVERY_S: Final = 1.0
 
 
 class Sweeper:
-    """Expires calls, renews leases, finds dead workers' calls, and runs what it is given daily."""
+    """Expires calls and reminds of them, renews leases, finds dead workers' calls, and runs what it is given
+    daily."""
 
     def __init__(
         self, *, uow: UnitOfWork, reader: Reader, env: Env, clock: SystemClock, executor: Executor
@@ -35,6 +36,7 @@ class Sweeper:
     def start(self, *, daily: Callable[[], Awaitable[None]] | None = None) -> None:
         """Starts the clockwork in the running loop."""
         self._every(EXPIRE_EVERY_S, self.expire)
+        self._every(EXPIRE_EVERY_S, self.remind)
         self._every(RENEW_EVERY_S, self._executor.renew)
         self._every(RENEW_EVERY_S, self._executor.recover)
         if daily is not None:
@@ -50,6 +52,12 @@ class Sweeper:
         while await self._reader.read(lambda records: records.calls.due(self._clock.now(), limit=1)):
             now = self._clock.both()
             await self._uow.run("expire", lambda records: expire(records, now=now, env=self._env))  # noqa: B023
+
+    async def remind(self) -> None:
+        """Reminds of what waits for a signature, and asks others where that did not help."""
+        while await self._reader.read(lambda records: records.reminders.due(self._clock.now(), limit=1)):
+            now = self._clock.both()
+            await self._uow.run("remind", lambda records: remind(records, now=now, env=self._env))  # noqa: B023
 
     def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         self._scheduler.add_job(

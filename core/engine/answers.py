@@ -7,7 +7,7 @@ from datetime import datetime
 
 from core.errors import Code, Refusal
 from core.ids import TenantId
-from core.model import Approval, Outcome, Principal, ToolCall
+from core.model import Approval, Edit, Outcome, Principal, ToolCall
 from core.ports import Records
 
 
@@ -34,6 +34,14 @@ class Decided:
     call: ToolCall
     approval: Approval
     repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edited:
+    """The call with other arguments, judged anew, and what was changed."""
+
+    call: ToolCall
+    edit: Edit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

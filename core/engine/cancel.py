@@ -19,11 +19,11 @@ def cancel(
 ) -> Proposed | Refused:
     """Ends a proposed or pending call as cancelled: by its requester, an approver or an admin.
 
-    Refusals: the entry guards, `not_found`, `not_owner`, `not_pending`.
+    Refusals: the entry guards, `not_found`, `tenant_mismatch`, `not_owner`, `not_pending`.
     """
     facts = gather(records, by=by, call_id=call_id, env=env, shown=shown)
     try:
-        guards.check(facts, guards.GUARDS[:6])
+        guards.check(facts, (*guards.GUARDS[:6], guards.GUARDS[8]))  # and in the caller's own team
         call = facts.known_call
         role = facts.role_in_call_tenant
         if by.person != call.requester_id and not (role and role.includes(Role.APPROVER)):

@@ -8,6 +8,7 @@ from typing import Any
 
 from core.digest import Json
 from core.engine.readable import readable
+from core.engine.steps import follow, is_last
 from core.errors import Code, Refusal
 from core.ids import PersonId
 from core.lifecycle import ENDS, Status, advance, in_words
@@ -30,6 +31,34 @@ def step(
     Raises IllegalTransition for a step the table lacks, Refusal `not_pending` where another was faster.
     """
     after = call.but(status=advance(call.status, to), version=call.version + 1, changed_at=now, **changes)
+    _write(records, call, after)
+    tell(records, after, to.value, by=by, now=now, content=content)
+    if after.run_id is None:
+        return after
+    return records.calls.get(after.id) or after  # as a step of a run it may have been given to the workers
+
+
+def amend(
+    records: Records,
+    call: ToolCall,
+    kind: str,
+    *,
+    by: Principal,
+    now: datetime,
+    content: Mapping[str, Json] | None = None,
+    **changes: Any,
+) -> ToolCall:
+    """Changes a call that stays where it stands, by the same conditional update as a step, and tells of it.
+
+    Raises Refusal `not_pending` where another was faster.
+    """
+    after = call.but(version=call.version + 1, changed_at=now, **changes)
+    _write(records, call, after)
+    tell(records, after, kind, by=by, now=now, content=content)
+    return after
+
+
+def _write(records: Records, call: ToolCall, after: ToolCall) -> None:
     if not records.calls.advance(call, after):
         latest = records.calls.get(call.id) or call
         raise Refusal(
@@ -37,8 +66,6 @@ def step(
             f"Call #{call.short_id} {in_words(latest.status)}.",
             current_status=latest.status.value,
         )
-    tell(records, after, to.value, by=by, now=now, content=content)
-    return after
 
 
 def tell(
@@ -68,6 +95,7 @@ def tell(
         original = readable(records, call.undo_of, now=now)
         if original is not None:  # its card says that it is being taken back, or can be again
             records.outbox.card(original)
+    follow(records, call, end=end_unrun, now=now)
 
 
 def end_unrun(
@@ -123,6 +151,8 @@ def reply_at_end(
         return
     wrote = records.people.last_wrote(conversation.id, call.requester_id) or call.created_at
     noticed = call.status in {Status.DENIED, Status.INTERRUPTED}
+    if not noticed and not is_last(records, call):
+        return  # the end of its run tells of all steps
     if noticed or (call.status in ENDS and (now - wrote).total_seconds() > after_s):
         records.outbox.message(
             tenant_id=call.tenant_id,

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from core import guards
-from core.approvals import consent_digest_of, refuse_decider, tally
+from core.approvals import Tally, consent_digest_of, refuse_decider, signers, tally
+from core.digest import Json
 from core.engine.answers import Decided, Refused, refused
-from core.engine.change import end_unrun, reply_at_end, step, tell
+from core.engine.change import amend, end_unrun, reply_at_end, step
 from core.engine.env import Env
 from core.engine.facts import gather
-from core.errors import Code, Refusal
+from core.errors import Code, InvalidInput, Refusal
 from core.ids import CallId
 from core.lifecycle import Status, in_words
-from core.model import Approval, Principal, ToolCall, Vote
+from core.model import Approval, Membership, Principal, ToolCall, Vote
 from core.ports import Now, Records
+
+COMMENT_MOST: Final = 500
+"""So many characters may be said with a vote."""
 
 
 def decide(
@@ -30,26 +35,38 @@ def decide(
     now: Now,
     env: Env,
 ) -> Decided | Refused:
-    """Counts one vote of one person on one revision. The same vote twice is one vote.
+    """Counts one vote of one person on one revision. The same vote twice is one vote; another than was given
+    before does not count.
 
+    The call is approved once enough people approved, and ends as denied once enough said no.
     `must_be_delivered`: an approval counts only once this person was sent all that it covers (chat doors;
-    a program reads the whole call anyway). Refusals: the entry guards, `not_found`, `already_decided`,
-    `stale_revision`, `self_approval`, `not_approver`, `not_delivered`.
+    a program reads the whole call anyway). Refusals: the entry guards, `not_found`, `invalid_input` for a
+    comment that is too long, `already_decided`, `stale_revision`, `self_approval`, `not_approver`,
+    `not_delivered`.
     """
     facts = gather(records, by=by, call_id=call_id, env=env, shown=shown)
     seen: ToolCall | None = None
     try:
         guards.check(facts, guards.GUARDS[:6])
         seen = call = facts.known_call
+        comment = _checked(comment)
         votes = _votes(records, call)
         earlier = next((each for each in reversed(votes) if each.person_id == by.person), None)
         if earlier is not None and earlier.vote is vote and earlier.revision == revision:
             return Decided(call=call, approval=earlier, repeated=True)
-        _check_open(records, call, revision, now=now)
+        check_open(records, call, revision, now=now)
         # A card shows the recorded verdict; what it asks for is what counts, unless today asks for more.
-        refusal = refuse_decider(call, call.verdict, by=by, role=facts.role_in_call_tenant)
+        refusal = refuse_decider(
+            call,
+            call.verdict,
+            by=by,
+            role=facts.role_in_call_tenant,
+            members=lambda: signers_of(records, call),
+        )
         if refusal is not None:
             raise refusal
+        if earlier is not None and earlier.revision == call.revision:
+            raise _voted_before(call, earlier)
         if vote is Vote.APPROVED and must_be_delivered:
             _check_delivered(records, call, by)
         if call.tenant_id != by.tenant:
@@ -66,7 +83,31 @@ def _votes(records: Records, call: ToolCall) -> Sequence[Approval]:
     return records.approvals.of(call.id)
 
 
-def _check_open(records: Records, call: ToolCall, revision: int, *, now: Now) -> None:
+def _checked(comment: str) -> str:
+    """What is said with a vote. Raises InvalidInput where it is too long."""
+    said = comment.strip()
+    if len(said) > COMMENT_MOST:
+        raise InvalidInput(field="comment", given=said, allowed=f"it has room for {COMMENT_MOST} characters")
+    return said
+
+
+def signers_of(records: Records, call: ToolCall) -> Sequence[Membership]:
+    """The members who may sign the call, as it was judged."""
+    members = records.people.members(call.tenant_id)
+    return signers(call.verdict, requester=call.requester_id, members=members)
+
+
+def _voted_before(call: ToolCall, earlier: Approval) -> Refusal:
+    return Refusal(
+        Code.ALREADY_DECIDED,
+        f"You {earlier.vote} this at {earlier.at:%H:%M} UTC already, and one vote a person counts. "
+        f"Call #{call.short_id} {in_words(call.status)}.",
+        current_status=call.status.value,
+    )
+
+
+def check_open(records: Records, call: ToolCall, revision: int, *, now: Now) -> None:
+    """Raises Refusal where this revision of the call does not wait for a decision (any more)."""
     if call.status is not Status.PROPOSED:
         raise already_decided(records, call)
     if call.expires_at is not None and now.wall >= call.expires_at:
@@ -132,26 +173,60 @@ def _count(
         at=now.wall,
     )
     if not records.approvals.add(approval):
-        refusal = Refusal(Code.ALREADY_DECIDED, "You have voted on this already.", current_status=call.status)
+        refusal = _voted_before(call, approval)
         return refused(records, refusal, verb=f"decide.{vote}", by=by, now=now.wall, call=call)
-    if vote is Vote.DENIED:
-        after = _deny(records, call, approval, by=by, now=now, env=env)
+    counted = tally(
+        call,
+        call.verdict,
+        [*earlier, approval],
+        digest=consent_digest_of(call),
+        role_of=lambda person: records.people.role(call.tenant_id, person),
+    )
+    if vote is Vote.DENIED and _is_denied(records, call, counted, by=by):
+        after = _deny(records, call, counted, by=by, now=now, env=env)
+    elif vote is Vote.APPROVED and counted.complete:
+        after = _approve(records, call, counted, by=by, now=now, env=env)
     else:
-        after = _approve(records, call, [*earlier, approval], by=by, now=now, env=env)
+        after = _note(records, call, approval, counted, by=by, now=now)
     return Decided(call=after, approval=approval)
 
 
-def _deny(
-    records: Records, call: ToolCall, approval: Approval, *, by: Principal, now: Now, env: Env
+def _is_denied(records: Records, call: ToolCall, counted: Tally, *, by: Principal) -> bool:
+    """Whether this no ends it: there were enough, it is the requester's own, or those who may sign and have
+    not voted yet are too few for the quorum."""
+    if counted.denied or by.person == call.requester_id:
+        return True
+    voted = {vote.person_id for vote in (*counted.approvals, *counted.denials)}
+    left = [member for member in signers_of(records, call) if member.person_id not in voted]
+    return len(counted.approvals) + len(left) < counted.needed
+
+
+def _note(
+    records: Records, call: ToolCall, approval: Approval, counted: Tally, *, by: Principal, now: Now
 ) -> ToolCall:
-    said = f": {approval.comment}" if approval.comment else "."
+    """Shows a vote that decides nothing yet on every card."""
+    content = _told(call, counted) | {"vote": approval.vote.value}
+    return amend(records, call, "vote", by=by, now=now.wall, content=content)
+
+
+def _told(call: ToolCall, counted: Tally) -> dict[str, Json]:
+    return {
+        "digest": call.consent_digest,
+        "votes": len(counted.approvals),
+        "needed": counted.needed,
+        "denials": len(counted.denials),
+        "denials_needed": counted.denials_needed,
+    }
+
+
+def _deny(records: Records, call: ToolCall, counted: Tally, *, by: Principal, now: Now, env: Env) -> ToolCall:
     after = end_unrun(
         records,
         call,
         Status.DENIED,
         by=by,
         now=now.wall,
-        error=f"Denied by {approval.person_name}{said}",
+        error="; ".join(map(_said, counted.denials)),
         error_class="denied",
     )
     reply_at_end(
@@ -159,34 +234,26 @@ def _deny(
         after,
         now=now.wall,
         after_s=env.limits.reply_after.total_seconds(),
-        decided_by=approval.person_id,
+        decided_by=by.person,
     )
     return after
 
 
+def _said(denial: Approval) -> str:
+    """Who said no and why. A comment ends as it was written."""
+    return f"Denied by {denial.person_name}" + (f": {denial.comment}" if denial.comment else ".")
+
+
 def _approve(
-    records: Records, call: ToolCall, votes: Sequence[Approval], *, by: Principal, now: Now, env: Env
+    records: Records, call: ToolCall, counted: Tally, *, by: Principal, now: Now, env: Env
 ) -> ToolCall:
-    counted = tally(
-        call,
-        call.verdict,
-        votes,
-        digest=consent_digest_of(call),
-        role_of=lambda person: records.people.role(call.tenant_id, person),
-    )
-    content = {"digest": call.consent_digest, "votes": len(counted.approvals), "needed": counted.needed}
-    if not counted.complete:
-        after = call.but(version=call.version + 1, changed_at=now.wall)
-        records.calls.advance(call, after)
-        tell(records, after, "approved", by=by, now=now.wall, content=content)
-        return after
     return step(
         records,
         call,
         Status.PENDING,
         by=by,
         now=now.wall,
-        content=content,
+        content=_told(call, counted),
         expires_at=None,
         start_by=now.wall + env.limits.start_within,
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from core.ids import NewId
+from core.ids import NewId, TenantId
 from core.policy import Policy
 from core.registry import ToolRegistry
 
@@ -30,3 +30,4 @@ class Env:
     new_id: NewId
     limits: Limits = field(default_factory=Limits)
     approvers_chat: int | None = None  # where copies for approvers go, instead of their private chats
+    home: TenantId | None = None  # the bot's own team, whose that chat is; None: there is but one team

@@ -8,13 +8,15 @@ from datetime import timedelta
 from core import guards
 from core.approvals import consent_digest_of
 from core.digest import args_digest
+from core.engine import pins
 from core.engine.answers import Refused, refused
 from core.engine.change import end_unrun, reply_at_end, step
 from core.engine.env import Env
 from core.engine.expire import end_expired
 from core.engine.facts import gather, risk_today, verdict_today
 from core.engine.readable import readable
-from core.engine.routing import route
+from core.engine.routing import route, with_reach
+from core.engine.steps import check_ready
 from core.errors import Code, InvalidInput, Refusal
 from core.ids import CallId
 from core.lifecycle import EXECUTING, Status, in_words
@@ -39,6 +41,9 @@ def start(
         guards.check(facts)
         call = facts.known_call
         _check_in_time(call, now=now)
+        check_ready(records, call)
+        if facts.tool is not None:
+            pins.check(records, call, facts.tool)
         after = step(
             records,
             call,
@@ -189,8 +194,12 @@ def _lapse(records: Records, call: ToolCall, *, why: str, now: Now, env: Env) ->
             reason="it was changed after it was recorded",
             self_approval=False,
         )
+    conversation = records.people.conversation(call.conversation_id)
+    if conversation is not None:
+        asked = call.but(verdict=verdict, status=Status.PROPOSED)
+        verdict = with_reach(records, asked, conversation, now=now.wall, env=env).verdict
     is_undo = call.undo_of is not None
-    preview = tool.preview(typed)
+    preview = pins.preview_of(records, tool, typed, tenant_id=call.tenant_id, account_id=call.account_id)
     renewed = call.but(
         revision=call.revision + 1,
         title=call.title if is_undo else preview.title,
@@ -220,7 +229,6 @@ def _lapse(records: Records, call: ToolCall, *, why: str, now: Now, env: Env) ->
         start_by=None,
         note=why,
     )
-    conversation = records.people.conversation(after.conversation_id)
     if conversation is not None:
         route(records, after, conversation, env=env)
         records.outbox.card(after)

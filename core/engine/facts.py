@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from core import guards
 from core.approvals import Tally, consent_digest_of, tally
-from core.digest import args_digest
+from core.digest import Json, args_digest
 from core.engine.env import Env
+from core.engine.readable import skipping
 from core.errors import InvalidInput
-from core.ids import CallId
+from core.grants import why_not
+from core.ids import CallId, PersonId, TenantId
 from core.model import Conversation, PolicyDecision, Principal, Risk, Role, ToolCall, Verdict
 from core.policy import Facts as PolicyFacts
 from core.policy import evaluate
+from core.policy.limits import money_of
 from core.ports import Records
 from core.registry import validate
 from core.tool import AssessContext, Tool, ToolInput
@@ -32,9 +37,10 @@ def gather(
     call = None if call_id is None else records.calls.get(call_id)
     tenant_id = call.tenant_id if by.is_system and call else by.tenant
     tool = None if call is None else env.registry.find(call.tool)
-    today = digest = votes = None
+    today = digest = votes = fault = None
     if judged is not None and call is not None and tool is not None:
         today, digest, votes = _judged(records, call, tool, now=judged, env=env)
+        fault = _grant_fault(records, call, tool, today, now=judged, env=env)
     return guards.Facts(
         by=by,
         tenant=None if tenant_id is None else records.people.tenant(tenant_id),
@@ -47,7 +53,24 @@ def gather(
         today=today,
         digest=digest,
         tally=votes,
+        grant_fault=fault,
         shown=shown,
+    )
+
+
+def caller(records: Records, *, by: Principal) -> guards.Facts:
+    """The facts of who acts, for what is about no call."""
+    return guards.Facts(
+        by=by,
+        tenant=None if by.tenant is None else records.people.tenant(by.tenant),
+        role=_role(records, by),
+        call=None,
+        role_in_call_tenant=None,
+        conversation=None,
+        tool=None,
+        definition_hash=None,
+        today=None,
+        tally=None,
     )
 
 
@@ -59,6 +82,28 @@ def _judged(
     today = verdict_today(records, call, tool, digest=as_it_is, now=now, env=env)
     digest = consent_digest_of(call, as_it_is)
     return today, digest, _tally(records, call, today, digest)
+
+
+def _grant_fault(
+    records: Records, call: ToolCall, tool: Tool, today: Verdict, *, now: datetime, env: Env
+) -> str | None:
+    """Why the grant that let the call through does not count today; "" where it does, None without one."""
+    if call.verdict.grant is None:
+        return None
+    grant = None
+    with skipping(records, now=now):
+        grant = records.grants.get(call.verdict.grant)
+    if grant is None:
+        return "The grant that let it through is not there any more."
+    digest = args_digest(call.tool, call.tool_version, call.arguments)
+    return why_not(
+        grant,
+        call,
+        tool,
+        today,
+        risk=risk_today(records, call, tool, digest=digest, env=env),
+        role=records.people.role(call.tenant_id, grant.granted_by),
+    )
 
 
 def verdict_today(
@@ -131,30 +176,75 @@ def judge(
     env: Env,
 ) -> Verdict:
     """Evaluates the policy over the members and roles of today."""
-    members = records.people.members(call.tenant_id)
     if conversation is None:
         return Verdict(
             decision=PolicyDecision.DENY, rule="conversation", reason="its conversation is not known"
         )
-    return evaluate(
-        env.policy(),
-        PolicyFacts(
-            tool=tool.name,
-            risk=risk,
-            requester=call.requester_id,
-            role=next((m.role for m in members if m.person_id == call.requester_id), None),
-            chat=conversation.chat,
-            private=conversation.private,
-            members=members,
-            channel=conversation.channel,
-            arguments=call.arguments,
-            title=call.title,
-            requester_name=next((m.name for m in members if m.person_id == call.requester_id), ""),
-            tenant=records.people.tenant(call.tenant_id),
-            now=now,
-            expires_after_s=int(env.limits.expires_after.total_seconds()),
-        ),
+    facts = policy_facts(
+        records,
+        tool=tool,
+        risk=risk,
+        tenant_id=call.tenant_id,
+        requester=call.requester_id,
+        arguments=call.arguments,
+        title=call.title,
+        conversation=conversation,
+        now=now,
+        env=env,
     )
+    verdict = evaluate(env.policy(), facts)
+    # That others were asked besides has happened to the call; whom, is for today's policy to say.
+    escalated = call.verdict.escalated and verdict.escalate_to is not None
+    return replace(verdict, escalated=True) if escalated else verdict
+
+
+def policy_facts(
+    records: Records,
+    *,
+    tool: Tool,
+    risk: Risk,
+    tenant_id: TenantId,
+    requester: PersonId,
+    arguments: Mapping[str, Json],
+    title: str,
+    conversation: Conversation,
+    now: datetime,
+    env: Env,
+) -> PolicyFacts:
+    """What policy may look at, over the members and roles of today."""
+    members = records.people.members(tenant_id)
+    own = next((member for member in members if member.person_id == requester), None)
+    amount, currency = money_of(tool, arguments)
+    return PolicyFacts(
+        tool=tool.name,
+        risk=risk,
+        requester=requester,
+        role=None if own is None else own.role,
+        chat=conversation.chat,
+        private=conversation.private,
+        members=members,
+        channel=conversation.channel,
+        arguments=arguments,
+        title=title,
+        requester_name="" if own is None else own.name,
+        tenant=records.people.tenant(tenant_id),
+        now=now,
+        expires_after_s=int(env.limits.expires_after.total_seconds()),
+        amount=amount,
+        currency=currency,
+    )
+
+
+def facts_of_today(records: Records, call: ToolCall, conversation: Conversation) -> dict[str, Json]:
+    """What policy looks at and the call's row does not keep, for the audit: a later policy is held against
+    the facts as they were."""
+    role = records.people.role(call.tenant_id, call.requester_id)
+    return {
+        "role": None if role is None else role.value,
+        "members": len(records.people.members(call.tenant_id)),
+        "chat": conversation.chat,
+        "private": conversation.private,
+    }
 
 
 def _role(records: Records, by: Principal) -> Role | None:

@@ -7,6 +7,7 @@ the second only to somebody who started a command there.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -14,10 +15,13 @@ from typing import Final
 from core import guards
 from core.digest import sha256_hex
 from core.engine.answers import Refused, refused
+from core.engine.env import Env
+from core.engine.facts import caller
+from core.engine.routing import reroute
 from core.errors import Code, Refusal
 from core.ids import PersonId, TenantId, read_short_id
-from core.model import Channel, Person, Principal, Role
-from core.ports import Records
+from core.model import Channel, Invite, Person, Principal, Role
+from core.ports import Now, Records
 
 CONSOLE: Final = "console"
 """Who made a claim code: whoever can read the console of the machine."""
@@ -43,6 +47,13 @@ class Invited:
     expires_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InviteEnded:
+    """An invite that is worth nothing any more."""
+
+    invite: Invite
+
+
 def code_hash(code: str) -> str:
     """What is kept of an invite's code. Spelling does not count: small letters, dashes, O for 0, I and L
     for 1."""
@@ -54,18 +65,25 @@ def at_machine(tenant_id: TenantId) -> Principal:
     return Principal(person=None, tenant=tenant_id, roles=frozenset({Role.ADMIN}), channel=Channel.CLI)
 
 
+def is_at_machine(by: Principal) -> bool:
+    """Whether this is whoever runs a command at the machine."""
+    return by.person is None and by.channel is Channel.CLI and by.holds(Role.ADMIN)
+
+
 def offer_claim(records: Records, *, tenant_id: TenantId, code_hash: str, now: datetime) -> bool:
     """Keeps a code, for the console to print, with which the first admin claims the bot. False, and nothing
     kept, where there is an admin already; the code is worth nothing either once there is one."""
     if _admins(records, tenant_id):
         return False
-    records.people.add_invite(
-        code_hash,
-        tenant_id=tenant_id,
-        role=Role.ADMIN,
-        created_by=CONSOLE,
-        now=now,
-        expires_at=now + CLAIM_WITHIN,
+    records.invites.add(
+        Invite(
+            code_hash=code_hash,
+            tenant_id=tenant_id,
+            role=Role.ADMIN,
+            created_by=CONSOLE,
+            created_at=now,
+            expires_at=now + CLAIM_WITHIN,
+        )
     )
     return True
 
@@ -81,22 +99,45 @@ def invite(
         tenant_id = _administered(records, by)
     except Refusal as refusal:
         return refused(records, refusal, verb="invite", by=by, now=now)
-    records.people.add_invite(
-        code_hash,
+    fresh = Invite(
+        code_hash=code_hash,
         tenant_id=tenant_id,
         role=role,
         created_by=by.actor,
-        now=now,
+        created_at=now,
         expires_at=expires_at,
     )
-    records.audit.append(
-        "member.invited",
-        tenant_id=tenant_id,
-        actor=by.actor,
-        content={"role": role.value, "expires_at": expires_at.isoformat(), "channel": by.channel.value},
-        now=now,
-    )
+    records.invites.add(fresh)
+    _note(records, "member.invited", fresh, by=by, now=now)
     return Invited(tenant_id=tenant_id, role=role, expires_at=expires_at)
+
+
+def open_invites(records: Records, *, by: Principal, now: datetime) -> Sequence[Invite] | Refused:
+    """The invites of this tenant that somebody could still use, the oldest first.
+
+    Refusals: the entry guards, `not_admin`.
+    """
+    try:
+        return records.invites.open(_administered(records, by), now=now)
+    except Refusal as refusal:
+        return refused(records, refusal, verb="open_invites", by=by, now=now)
+
+
+def end_invite(records: Records, *, by: Principal, code_hash: str, now: datetime) -> InviteEnded | Refused:
+    """Makes an open invite of this tenant worth nothing from now on.
+
+    Refusals: the entry guards, `not_admin`, `not_found`.
+    """
+    try:
+        tenant_id = _administered(records, by)
+        found = records.invites.find(code_hash, now=now)
+        if found is None or found.tenant_id != tenant_id:
+            raise Refusal(Code.NOT_FOUND, "There is no such open invite here.")
+    except Refusal as refusal:
+        return refused(records, refusal, verb="end_invite", by=by, now=now)
+    records.invites.end(code_hash, now=now)
+    _note(records, "member.uninvited", found, by=by, now=now)
+    return InviteEnded(invite=found)
 
 
 def join(
@@ -107,36 +148,45 @@ def join(
     channel: Channel = Channel.TELEGRAM,
     now: datetime,
 ) -> RoleChanged | Refused:
-    """Spends an invite and makes the person a member with its role; a higher role they have stays.
+    """Spends an invite and makes the person a member of its tenant with its role; a higher role they have
+    stays.
 
     Refusals: `unauthenticated`, `invite_invalid` (unknown, used and expired codes are answered alike),
-    `already_claimed` for a console's code once there is an admin.
+    `already_claimed` for a console's code once there is an admin, `tenant_inactive`.
     """
     by = Principal(person=person_id, tenant=None, roles=frozenset(), channel=channel)
     try:
         person = _person(records, person_id, unknown=_stranger())
-        spent = records.people.use_invite(code_hash, by=person_id, now=now)
-        if spent is None:
-            raise Refusal(
-                Code.INVITE_INVALID, "This code is not valid (any more). Ask an admin for a new invite."
-            )
-        tenant_id, invited, created_by = spent
-        claims = created_by == CONSOLE
-        if claims and _admins(records, tenant_id):
-            raise Refusal(Code.ALREADY_CLAIMED, "This bot has an admin already. Ask them for an invite.")
+        offered = _usable(records, code_hash, now=now)
     except Refusal as refusal:
         return refused(records, refusal, verb="join", by=by, now=now)
-    had = records.people.role(tenant_id, person_id)
-    role = had if had is not None and had.includes(invited) else invited
-    kind = "member.claimed" if claims else "member.joined"
-    return _set(records, kind, person, role, tenant_id=tenant_id, by=by, now=now)
+    records.invites.use(code_hash, by=person_id, now=now)
+    had = records.people.role(offered.tenant_id, person_id)
+    role = had if had is not None and had.includes(offered.role) else offered.role
+    kind = "member.claimed" if offered.created_by == CONSOLE else "member.joined"
+    return _set(records, kind, person, role, tenant_id=offered.tenant_id, by=by, now=now)
+
+
+def _usable(records: Records, code_hash: str, *, now: datetime) -> Invite:
+    """The invite of this code. Raises the Refusal where it opens nothing."""
+    offered = records.invites.find(code_hash, now=now)
+    if offered is None:
+        raise Refusal(
+            Code.INVITE_INVALID, "This code is not valid (any more). Ask an admin for a new invite."
+        )
+    if offered.created_by == CONSOLE and _admins(records, offered.tenant_id):
+        raise Refusal(Code.ALREADY_CLAIMED, "This bot has an admin already. Ask them for an invite.")
+    tenant = records.people.tenant(offered.tenant_id)
+    if tenant is None or not tenant.active:
+        raise Refusal(Code.TENANT_INACTIVE, "This team is switched off, so nobody can join it now.")
+    return offered
 
 
 def set_role(
-    records: Records, *, by: Principal, person_id: PersonId, role: Role | None, now: datetime
+    records: Records, *, by: Principal, person_id: PersonId, role: Role | None, now: Now, env: Env
 ) -> RoleChanged | Refused:
-    """Gives a person this role in the tenant, or (None) takes their membership away. The same role again
-    changes nothing.
+    """Gives a person this role in the tenant, or (None) takes their membership away; open cards go to who may
+    sign them now. The same role again changes nothing.
 
     Refusals: the entry guards, `not_admin`, `not_found`, `last_admin`.
     """
@@ -147,14 +197,39 @@ def set_role(
         before = records.people.role(tenant_id, person_id)
         if before is None and role is None:
             raise nobody
-        if before is Role.ADMIN and role is not Role.ADMIN and _admins(records, tenant_id) == [person_id]:
-            raise Refusal(Code.LAST_ADMIN, f"{person.name} is the only admin. Make somebody else one first.")
+        _check_an_admin_stays(records, person, role, tenant_id=tenant_id)
     except Refusal as refusal:
-        return refused(records, refusal, verb="set_role", by=by, now=now)
+        return refused(records, refusal, verb="set_role", by=by, now=now.wall)
     if before is role:
         return RoleChanged(tenant_id=tenant_id, person=person, role=role, before=before)
     kind = "member.removed" if role is None else "member.role"
-    return _set(records, kind, person, role, tenant_id=tenant_id, by=by, now=now)
+    changed = _set(records, kind, person, role, tenant_id=tenant_id, by=by, now=now.wall)
+    reroute(records, tenant_id, now=now, env=env)
+    return changed
+
+
+def leave(records: Records, *, by: Principal, now: Now, env: Env) -> RoleChanged | Refused:
+    """Ends the caller's own membership; open cards go to who may sign them now.
+
+    Refusals: the entry guards, `last_admin`.
+    """
+    try:
+        tenant_id = _entered(records, by)
+        person = _person(records, by.person, unknown=_stranger())
+        _check_an_admin_stays(records, person, None, tenant_id=tenant_id)
+    except Refusal as refusal:
+        return refused(records, refusal, verb="leave", by=by, now=now.wall)
+    changed = _set(records, "member.left", person, None, tenant_id=tenant_id, by=by, now=now.wall)
+    reroute(records, tenant_id, now=now, env=env)
+    return changed
+
+
+def _check_an_admin_stays(
+    records: Records, person: Person, role: Role | None, *, tenant_id: TenantId
+) -> None:
+    """There is always an admin who can bring others in. Raises the Refusal."""
+    if role is not Role.ADMIN and _admins(records, tenant_id) == [person.id]:
+        raise Refusal(Code.LAST_ADMIN, f"{person.name} is the only admin. Make somebody else one first.")
 
 
 def _set(
@@ -184,36 +259,46 @@ def _set(
     return RoleChanged(tenant_id=tenant_id, person=person, role=role, before=before)
 
 
+def _note(records: Records, kind: str, invite: Invite, *, by: Principal, now: datetime) -> None:
+    """An event about an invite, which is named by what says nothing of its code."""
+    records.audit.append(
+        kind,
+        tenant_id=invite.tenant_id,
+        actor=by.actor,
+        content={
+            "role": invite.role.value,
+            "expires_at": invite.expires_at.isoformat(),
+            "channel": by.channel.value,
+        },
+        now=now,
+    )
+
+
+def _entered(records: Records, by: Principal) -> TenantId:
+    """The tenant that this principal acts in. Raises the Refusal of the first entry guard that says no."""
+    facts = caller(records, by=by)
+    # At the machine nobody is asked who they are: only that the tenant exists and is active.
+    guards.check(facts, guards.ENTRY[1:4] if is_at_machine(by) else guards.ENTRY)
+    if facts.tenant is None:
+        raise Refusal(Code.TENANT_UNKNOWN, "There is no such team here.")
+    return facts.tenant.id
+
+
 def _administered(records: Records, by: Principal) -> TenantId:
     """The tenant that this principal may change memberships of. Raises the Refusal where there is none."""
-    tenant = None if by.tenant is None else records.people.tenant(by.tenant)
-    role = None if by.person is None or tenant is None else records.people.role(tenant.id, by.person)
-    facts = guards.Facts(
-        by=by,
-        tenant=tenant,
-        role=role,
-        call=None,
-        role_in_call_tenant=None,
-        conversation=None,
-        tool=None,
-        definition_hash=None,
-        today=None,
-        tally=None,
-    )
-    machine = by.person is None and by.channel is Channel.CLI and by.holds(Role.ADMIN)
-    # At the machine nobody is asked who they are: only that the tenant exists and is active.
-    guards.check(facts, guards.ENTRY[1:4] if machine else guards.ENTRY)
-    if tenant is None or not (machine or (role is not None and role.includes(Role.ADMIN))):
+    tenant_id = _entered(records, by)
+    role = None if by.person is None else records.people.role(tenant_id, by.person)
+    if not (is_at_machine(by) or (role is not None and role.includes(Role.ADMIN))):
         raise Refusal(Code.NOT_ADMIN, "Only an admin may change who belongs here.")
-    return tenant.id
+    return tenant_id
 
 
 def _admins(records: Records, tenant_id: TenantId) -> list[PersonId]:
     return [each.person_id for each in records.people.members(tenant_id) if each.role is Role.ADMIN]
 
 
-def _person(records: Records, person_id: PersonId, *, unknown: Refusal) -> Person:
-    person = records.people.person(person_id)
+def _person(records: Records, person_id: PersonId | None, *, unknown: Refusal) -> Person:
+    person = None if person_id is None else records.people.person(person_id)
     if person is None:
         raise unknown
     return person

@@ -12,13 +12,17 @@ from core.digest import Json, args_digest, canonical, consent_digest, sha256_hex
 from core.engine.answers import Proposed, Refused, refused
 from core.engine.change import reply_at_end, tell, write_unrun_outcome
 from core.engine.env import Env
-from core.engine.facts import assessed, gather, judge
-from core.engine.routing import route, signers_chats
+from core.engine.facts import assessed, facts_of_today, gather, judge
+from core.engine.pins import preview_of
+from core.engine.readable import live_grants
+from core.engine.routing import route, with_reach
 from core.errors import Code, InvalidInput, Refusal
-from core.ids import CallId, short_id
+from core.grants import grantable, why_not
+from core.ids import CallId, RunId, short_id
 from core.lifecycle import ENDS, Status
 from core.model import (
     Conversation,
+    Grant,
     PolicyDecision,
     Principal,
     Risk,
@@ -36,9 +40,6 @@ _STATUS = {
     PolicyDecision.DENY: Status.DENIED,
 }
 _SHORT_ID_LENGTHS = (6, 6, 6, 7, 8, 10)
-_NOBODY_REACHED = (
-    "Nobody who may sign this has opened me yet. Ask one of them to send me /start, then /pending."
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +58,8 @@ class Proposal:
     undo_of: CallId | None = None
     risk: Risk | None = None  # an undo's own; None: the tool says
     title: str = ""  # an undo's own; "": the tool's preview says
+    run_id: RunId | None = None  # the run that it is a step of, recorded before
+    step: int | None = None
 
 
 def propose(records: Records, proposal: Proposal, *, by: Principal, now: Now, env: Env) -> Proposed | Refused:
@@ -66,18 +69,27 @@ def propose(records: Records, proposal: Proposal, *, by: Principal, now: Now, en
     `tool_not_found`, `invalid_input`, `idempotency_conflict`.
     """
     try:
-        facts = gather(records, by=by, call_id=None, env=env)
-        guards.check(facts, guards.ENTRY)
-        tool = env.registry.get(proposal.tool)
-        # An undo carries the original's arguments, which were valid when they were used.
-        typed = None if proposal.undo_of else validate(tool, proposal.arguments)
-        call = _draft(records, proposal, tool, typed, by=by, now=now, env=env)
-        known = _known(records, call)
+        call, known = drafted(records, proposal, by=by, now=now, env=env)
     except Refusal as refusal:
         return refused(records, refusal, verb="propose", by=by, now=now.wall)
     if known is not None:
         return Proposed(call=known, repeated=True)
+    tool = env.registry.get(proposal.tool)
     return Proposed(call=_record(records, call, proposal, tool, by=by, now=now, env=env))
+
+
+def drafted(
+    records: Records, proposal: Proposal, *, by: Principal, now: Now, env: Env
+) -> tuple[ToolCall, ToolCall | None]:
+    """The call as it would be recorded, and the one that was under the same key before, if any. Writes
+    nothing. Raises the Refusal that `propose` answers with."""
+    facts = gather(records, by=by, call_id=None, env=env)
+    guards.check(facts, guards.ENTRY)
+    tool = env.registry.get(proposal.tool)
+    # An undo carries the original's arguments, which were valid when they were used.
+    typed = None if proposal.undo_of else validate(tool, proposal.arguments)
+    call = _draft(records, proposal, tool, typed, by=by, now=now, env=env)
+    return call, _known(records, call)
 
 
 def ask_again(records: Records, call: ToolCall, *, by: Principal, now: Now, env: Env) -> Proposed | Refused:
@@ -130,9 +142,14 @@ def _draft(
     risk = proposal.risk or tool.risk
     if typed is not None:
         risk = assessed(tool, typed, currency=tenant.currency)
-    preview = None if typed is None else tool.preview(typed)
+    place = proposal.conversation
+    preview = (
+        None
+        if typed is None
+        else preview_of(records, tool, typed, tenant_id=tenant.id, account_id=place.account_id)
+    )
     call_id, named = _fresh_id(records, proposal, env)
-    digest = _digest(tool, arguments)
+    digest = digest_of(tool, arguments)
     pin = preview.pin if preview else None
     signed = consent_digest(
         call_id=call_id,
@@ -178,10 +195,13 @@ def _draft(
         retry_of=proposal.retry_of,
         undo_of=proposal.undo_of,
         source_message=proposal.message,
+        run_id=proposal.run_id,
+        step=proposal.step,
     )
 
 
-def _digest(tool: Tool, arguments: Mapping[str, Json]) -> str:
+def digest_of(tool: Tool, arguments: Mapping[str, Json]) -> str:
+    """The args digest. Raises InvalidInput for a value that has no canonical form."""
     try:
         return args_digest(tool.name, tool.version, arguments)
     except ValueError:
@@ -206,14 +226,21 @@ def _fresh_id(records: Records, proposal: Proposal, env: Env) -> tuple[CallId, s
 def _key(proposal: Proposal, digest: str) -> str | None:
     """The idempotency key: of the message and the call's place in it, or the client's own."""
     if proposal.key is not None:
-        told = {"client": proposal.key}
-    elif proposal.message is not None:
-        told = {"message": str(proposal.message), "place": str(proposal.place), "args": digest}
-    else:
+        return client_key(proposal.conversation, proposal.key)
+    if proposal.message is None:
         return None
-    conversation = proposal.conversation
+    told = {"message": str(proposal.message), "place": str(proposal.place), "args": digest}
+    return _scoped_key(proposal.conversation, told)
+
+
+def client_key(conversation: Conversation, key: str) -> str:
+    """The idempotency key of what was proposed there under a client's own key."""
+    return _scoped_key(conversation, {"client": key})
+
+
+def _scoped_key(conversation: Conversation, told: Mapping[str, str]) -> str:
     scope = {"tenant": conversation.tenant_id, "conversation": conversation.id}
-    return f"assistant:propose:v1:{sha256_hex(canonical(scope | told))}"
+    return f"assistant:propose:v1:{sha256_hex(canonical({**scope, **told}))}"
 
 
 def _known(records: Records, call: ToolCall) -> ToolCall | None:
@@ -228,12 +255,36 @@ def _known(records: Records, call: ToolCall) -> ToolCall | None:
     return known
 
 
-def _with_reach(records: Records, call: ToolCall, place: Conversation, *, env: Env) -> ToolCall:
-    """The call, saying so on its card where nobody who may sign can be reached."""
-    alone = place.private and call.status is Status.PROPOSED and not call.verdict.self_approval
-    if not alone or call.verdict.note or signers_chats(records, call, env=env):
-        return call
-    return call.but(verdict=replace(call.verdict, note=_NOBODY_REACHED))
+def _grant_for(records: Records, call: ToolCall, tool: Tool, verdict: Verdict, *, now: Now) -> Grant | None:
+    """The oldest valid grant that lets the call through; none is looked for where none could."""
+    if call.undo_of is not None or not grantable(verdict, tool, risk=call.risk):
+        return None
+    live = live_grants(records, call.tenant_id, now=now.wall, tool=call.tool, requester=call.requester_id)
+    return next((each for each in live if not _fault(records, each, call, tool, verdict)), None)
+
+
+def _fault(records: Records, grant: Grant, call: ToolCall, tool: Tool, verdict: Verdict) -> str:
+    role = records.people.role(call.tenant_id, grant.granted_by)
+    return why_not(grant, call, tool, verdict, risk=call.risk, role=role)
+
+
+def _spend(records: Records, call: ToolCall, grant: Grant, *, now: Now) -> None:
+    """Counts the call, and says in its chain what it was let through by."""
+    records.grants.spend(grant.id)
+    records.audit.append(
+        "grant.spent",
+        tenant_id=call.tenant_id,
+        account_id=call.account_id,
+        actor=grant.granted_by,
+        call_id=call.id,
+        content={
+            "grant": grant.id,
+            "granted_from": grant.call_id,
+            "used": grant.used + 1,
+            "digest": call.consent_digest,
+        },
+        now=now.wall,
+    )
 
 
 def _record(
@@ -248,7 +299,10 @@ def _record(
         now=now.wall,
         env=env,
     )
-    status = _STATUS[verdict.decision]
+    grant = _grant_for(records, call, tool, verdict, now=now)
+    if grant is not None:
+        verdict = replace(verdict, grant=grant.id)
+    status = _STATUS[verdict.decision] if grant is None else Status.PENDING
     waits = timedelta(seconds=verdict.expires_after_s)
     call = call.but(
         status=status,
@@ -256,7 +310,7 @@ def _record(
         expires_at=now.wall + waits if status is Status.PROPOSED else None,
         start_by=now.wall + env.limits.start_within if status is Status.PENDING else None,
     )
-    call = _with_reach(records, call, proposal.conversation, env=env)
+    call = with_reach(records, call, proposal.conversation, now=now.wall, env=env)
     records.calls.insert(call)
     route(records, call, proposal.conversation, env=env)
     content: dict[str, Json] = {
@@ -265,10 +319,13 @@ def _record(
         "args_digest": call.args_digest,
         "decision": verdict.decision.value,
         "rule": verdict.rule,
+        "facts": facts_of_today(records, call, proposal.conversation),
     }
     if call.undo_of or call.retry_of:
         content |= {"undo_of": call.undo_of, "retry_of": call.retry_of}
     tell(records, call, status.value, by=by, now=now.wall, content=content)
+    if grant is not None:
+        _spend(records, call, grant, now=now)
     if status is Status.DENIED:
         error = f"Policy denied this: {verdict.reason} ({verdict.rule})."
         write_unrun_outcome(records, call, now=now.wall, error=error, error_class="policy_denied")

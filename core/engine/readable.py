@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 
 from core.errors import CorruptRecord
-from core.ids import CallId
-from core.model import SYSTEM, ToolCall
+from core.ids import CallId, PersonId, TenantId
+from core.model import SYSTEM, Grant, ToolCall
 from core.ports import Records
 
 
@@ -17,6 +19,31 @@ def readable(records: Records, call_id: CallId, *, now: datetime) -> ToolCall | 
     except CorruptRecord as corrupt:
         set_aside(records, corrupt, now=now)
         return None
+
+
+def live_grants(
+    records: Records,
+    tenant_id: TenantId,
+    *,
+    now: datetime,
+    tool: str | None = None,
+    requester: PersonId | None = None,
+) -> Sequence[Grant]:
+    """The valid grants. One that cannot be read lets nothing through, and is set aside."""
+    while True:
+        try:
+            return records.grants.live(tenant_id, now=now, tool=tool, requester=requester)
+        except CorruptRecord as corrupt:
+            set_aside(records, corrupt, now=now)
+
+
+@contextmanager
+def skipping(records: Records, *, now: datetime) -> Iterator[None]:
+    """Does what can be done of one of many: a row that cannot be read is set aside, and ends it."""
+    try:
+        yield
+    except CorruptRecord as corrupt:
+        set_aside(records, corrupt, now=now)
 
 
 def set_aside(records: Records, corrupt: CorruptRecord, *, now: datetime) -> None:

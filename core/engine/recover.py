@@ -13,12 +13,12 @@ from core.engine.env import Env
 from core.engine.execute import again, interrupt
 from core.engine.facts import gather
 from core.engine.propose import ask_again
-from core.engine.readable import readable
+from core.engine.readable import readable, skipping
 from core.errors import Code, Refusal
 from core.ids import CallId
 from core.lifecycle import EXECUTING, Status, in_words
 from core.model import Outcome, Principal, Role, Started, ToolCall
-from core.ports import Now, Records
+from core.ports import Now, Records, view
 from core.tool import Tool
 
 BATCH = 50
@@ -40,7 +40,7 @@ def recover(records: Records, *, worker: str, sole: bool, now: Now, env: Env) ->
             records.attempts.end(attempt.call_id, attempt.number, now=now.real)
             continue
         tool = env.registry.find(call.tool)
-        if tool is not None and _may_be_repeated(call, tool):
+        if tool is not None and _may_be_repeated(call, tool) and _knows_original(records, call, now=now):
             records.attempts.end(call.id, attempt.number, now=now.real)
             restarted.append(again(records, call, worker=worker, now=now, env=env))
         else:
@@ -53,6 +53,17 @@ def _may_be_repeated(call: ToolCall, tool: Tool) -> bool:
     """Whether another attempt is harmless, and would be at what was allowed or signed."""
     same = call.definition_hash == tool.definition_hash
     return tool.idempotent and same and call.consent_digest == consent_digest_of(call)
+
+
+def _knows_original(records: Records, call: ToolCall, *, now: Now) -> bool:
+    """Whether all that its tool needs of what an undo takes back can be read: recovery goes on either way."""
+    if call.undo_of is None:
+        return True
+    whole = None
+    with skipping(records, now=now.wall):
+        original = records.calls.get(call.undo_of)
+        whole = None if original is None else view(records, original)
+    return whole is not None
 
 
 def mark(
@@ -69,11 +80,11 @@ def mark(
     """A person settles an interrupted call: it was done, or it was not. `run_again` marks it not done and
     proposes a new call, which goes through policy as any other.
 
-    Refusals: the entry guards, `not_found`, `not_owner`, `not_interrupted`.
+    Refusals: the entry guards, `not_found`, `tenant_mismatch`, `not_owner`, `not_interrupted`.
     """
     facts = gather(records, by=by, call_id=call_id, env=env, shown=shown)
     try:
-        guards.check(facts, guards.GUARDS[:6])
+        guards.check(facts, (*guards.GUARDS[:6], guards.GUARDS[8]))  # and in the caller's own team
         call = facts.known_call
         role = facts.role_in_call_tenant
         if by.person != call.requester_id and not (role and role.includes(Role.APPROVER)):

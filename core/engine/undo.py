@@ -22,11 +22,12 @@ def undo(
 ) -> Proposed | Refused:
     """Proposes the compensation of a completed call: for its requester, approvers and admins, in time, once.
 
-    Refusals: the entry guards, `not_found`, `not_owner`, `not_undoable` with the reason.
+    Refusals: the entry guards, `not_found`, `tenant_mismatch`, `not_owner`, `not_undoable` with the
+    reason.
     """
     facts = gather(records, by=by, call_id=call_id, env=env, shown=shown)
     try:
-        guards.check(facts, guards.GUARDS[:6])
+        guards.check(facts, (*guards.GUARDS[:6], guards.GUARDS[8]))  # and in the caller's own team
         call = facts.known_call
         role = facts.role_in_call_tenant
         if by.person != call.requester_id and not (role and role.includes(Role.APPROVER)):

@@ -13,7 +13,17 @@ from core.model.calls import (
     ToolCall,
     Verdict,
 )
-from core.model.people import SYSTEM, ApiToken, Conversation, Identity, Membership, Person, Principal, Tenant
+from core.model.people import (
+    SYSTEM,
+    ApiToken,
+    Conversation,
+    Identity,
+    Invite,
+    Membership,
+    Person,
+    Principal,
+    Tenant,
+)
 from core.model.words import Channel, OnFailure, PolicyDecision, Risk, Role, StartMode, Vote
 
 __all__ = [
@@ -28,6 +38,7 @@ __all__ = [
     "Edit",
     "Grant",
     "Identity",
+    "Invite",
     "Membership",
     "OnFailure",
     "Outcome",

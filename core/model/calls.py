@@ -34,6 +34,7 @@ class Verdict:
     denials: int = 1  # so many people must say no before it is denied
     remind_after_s: int | None = None  # who may sign is reminded then; None: some time before it expires
     escalate_to: Role | None = None  # asked as well, once reminding did not help
+    escalated: bool = False  # whether that has come: who holds that role may sign as well
     cards_to: str = ""  # where copies go: "" as usual, "requester", "approvers", or a chat id
     grant: GrantId | None = None  # let through by this, in place of signatures
 
@@ -243,6 +244,7 @@ class CallView:
     undone: bool = False  # whether it has
     edits: tuple[Edit, ...] = ()
     grant: Grant | None = None  # what let it through without signatures
+    signers: tuple[str, ...] = ()  # the names of those who may decide it today, while it waits for them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

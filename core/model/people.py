@@ -55,6 +55,19 @@ class Membership:
     person_id: PersonId
     role: Role
     name: str  # the person's name, for lists
+    away_until: datetime | None = None  # as the person said in their settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invite:
+    """An open door for one person: whoever brings its code first, in time, gets the role."""
+
+    code_hash: str  # the code itself is kept nowhere
+    tenant_id: TenantId
+    role: Role
+    created_by: str
+    created_at: datetime
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

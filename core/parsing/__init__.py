@@ -7,5 +7,15 @@ for what lowers it.
 from core.parsing.answers import fill, question
 from core.parsing.reader import understand
 from core.parsing.records import Candidate, ParseContext, Reading, Understood
+from core.parsing.several import understand_several
 
-__all__ = ["Candidate", "ParseContext", "Reading", "Understood", "fill", "question", "understand"]
+__all__ = [
+    "Candidate",
+    "ParseContext",
+    "Reading",
+    "Understood",
+    "fill",
+    "question",
+    "understand",
+    "understand_several",
+]

@@ -204,7 +204,7 @@ def chained(text: str, *, index: Index, context: ParseContext) -> bool:
     """Whether a free text has a shell's separators or line breaks, or goes on with another action."""
     if _STRONG.search(text):
         return True
-    return any(_begins_action(piece, index, context) for piece in following(text))
+    return any(begins_action(piece, index, context) for piece in following(text))
 
 
 def following(text: str, language: Language = ENGLISH) -> list[str]:
@@ -216,7 +216,8 @@ def following(text: str, language: Language = ENGLISH) -> list[str]:
     return [*pieces, *(words.slice(k, len(words)) for k in joints)]
 
 
-def _begins_action(piece: str, index: Index, context: ParseContext) -> bool:
+def begins_action(piece: str, index: Index, context: ParseContext) -> bool:
+    """Whether this piece of a text could be meant as an action of its own."""
     if piece.startswith("/"):
         return piece[1:2].isalpha()
     words = Words(piece[:_PIECE])

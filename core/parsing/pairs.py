@@ -128,13 +128,14 @@ def _value(text: str, position: int, name: str, reader: Reader) -> tuple[Given, 
         inside = unescape(found[1]) if found[1] is not None else found[2]
         return Given(inside, quoted=True), found.end()
     if first in {"{", "["} and name not in reader.tool.slots:
-        return _json_value(text, position, name)
+        return json_value(text, position, name)
     bare = _BARE.match(text, position)
     end = bare.end() if bare else position
     return Given(text[position:end], quoted=False), end
 
 
-def _json_value(text: str, position: int, name: str) -> tuple[Given, int]:
+def json_value(text: str, position: int, name: str) -> tuple[Given, int]:
+    """The JSON in brackets that begins here, and where it ends. Raises InvalidInput where it is none."""
     _check_depth(text, position, name)
     try:
         data, end = _DECODER.raw_decode(text, position)

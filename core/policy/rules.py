@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Final
 
-from core.model import PolicyDecision, Risk, Role
+from core.model import Channel, PolicyDecision, Risk, Role
+from core.policy.conditions import Condition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,21 +25,31 @@ class Rule:
     risks: frozenset[Risk] = frozenset()
     roles: frozenset[Role] = frozenset()
     chat: str = ""  # "private", "group", or a chat id
+    channels: frozenset[Channel] = frozenset()
+    when: Condition | None = None  # asked last: the plain fields are cheaper
     approvers: Role | None = None
     names: tuple[str, ...] = ()
     count: int | None = None
+    denials: int | None = None
     self_approval: bool | None = None
     expires_after_s: int | None = None
+    remind_after_s: int | None = None
+    escalate_to: Role | None = None
+    cards_to: str = ""  # "requester", "approvers", or a chat id; "": as usual
 
-    def matches(self, *, tool: str, risk: Risk, role: Role, chat: str, private: bool) -> bool:
-        """Whether this rule speaks of such a call."""
-        if not fnmatchcase(tool, self.tool):
-            return False
+    def differs(
+        self, *, tool: str, risk: Risk, role: Role, chat: str, private: bool, channel: Channel
+    ) -> str:
+        """The first plain field by which this rule does not speak of such a call; "" where all fit."""
+        if self.tool != "*" and not fnmatchcase(tool, self.tool):
+            return "tool"
         if self.risks and risk not in self.risks:
-            return False
+            return "risk"
         if self.roles and role not in self.roles:
-            return False
-        return self.chat in ("", chat, "private" if private else "group")
+            return "role"
+        if self.chat not in ("", chat, "private" if private else "group"):
+            return "chat"
+        return "channel" if self.channels and channel not in self.channels else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from core.ports.calls import Approvals, Attempts, Audit, Calls, ChainHead, Outcomes
 from core.ports.consent import Edits, Grants, Reminders
 from core.ports.messages import Cards, Dialogue, Dialogues, Inbox, Outbox, OutboxRow
-from core.ports.people import People, Tokens
+from core.ports.people import Invites, People, Tokens
 from core.ports.runs import Runs
 from core.ports.work import Clock, Now, Reader, Records, UnitOfWork, view
 
@@ -20,6 +20,7 @@ __all__ = [
     "Edits",
     "Grants",
     "Inbox",
+    "Invites",
     "Now",
     "Outbox",
     "OutboxRow",

@@ -45,7 +45,12 @@ class Calls(Protocol):
         ...
 
     def waiting(self, status: Status, *, limit: int) -> Sequence[CallId]:
-        """Calls in `proposed` or `pending` that workers take by themselves, oldest first."""
+        """Calls in `proposed` or `pending` that workers take by themselves, oldest first; none of teams that
+        are switched off."""
+        ...
+
+    def asked(self, tenant_id: TenantId, *, limit: int) -> Sequence[CallId]:
+        """The tenant's calls that wait for a signature, newest first."""
         ...
 
     def due(self, now: datetime, *, limit: int) -> Sequence[CallId]:

@@ -83,7 +83,8 @@ class Outbox(Protocol):
     """What must go out to people, in order per chat."""
 
     def card(self, call: ToolCall) -> None:
-        """All cards of this call are to be brought up to the committed state. Ten changes cost one edit."""
+        """All cards of this call are to be brought up to the committed state. Ten changes cost one edit. Of a
+        run's step it counts a change of the run, whose cards show it."""
         ...
 
     def message(
@@ -145,6 +146,10 @@ class Cards(Protocol):
 
     def of(self, call_id: CallId) -> Sequence[Card]:
         """All cards of a call."""
+        ...
+
+    def showing(self, call: ToolCall) -> Sequence[Card]:
+        """All cards that show a call: its own, then those of the run that it is a step of."""
         ...
 
     def unsent(self, chat: int) -> Sequence[CallId]:

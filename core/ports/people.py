@@ -12,6 +12,7 @@ from core.model import (
     Channel,
     Conversation,
     Identity,
+    Invite,
     Membership,
     Person,
     Role,
@@ -31,11 +32,36 @@ class Tokens(Protocol):
         ...
 
     def of(self, tenant_id: TenantId) -> Sequence[ApiToken]:
-        """All tokens of a tenant, oldest first. Raises CorruptRecord."""
+        """All tokens of a tenant, oldest first. One whose accounts cannot be read, which opens nothing, is
+        listed with none."""
         ...
 
     def revoke(self, token_id: TokenId, *, now: datetime) -> bool:
         """Ends a token. False where it was revoked before."""
+        ...
+
+
+class Invites(Protocol):
+    """Invites, by the hashes of their codes."""
+
+    def add(self, invite: Invite) -> None:
+        """Keeps an invite."""
+        ...
+
+    def find(self, code_hash: str, *, now: datetime) -> Invite | None:
+        """The unused, unexpired invite of this code."""
+        ...
+
+    def use(self, code_hash: str, *, by: PersonId, now: datetime) -> bool:
+        """Spends an unused, unexpired invite, once. False where there is none."""
+        ...
+
+    def open(self, tenant_id: TenantId, *, now: datetime) -> Sequence[Invite]:
+        """A tenant's invites that somebody could still use, the oldest first."""
+        ...
+
+    def end(self, code_hash: str, *, now: datetime) -> bool:
+        """Makes an open invite worth nothing from now on. False where it was not open any more."""
         ...
 
 
@@ -44,6 +70,10 @@ class People(Protocol):
 
     def tenant(self, tenant_id: TenantId) -> Tenant | None:
         """The tenant of this id."""
+        ...
+
+    def tenants(self) -> Sequence[Tenant]:
+        """All tenants, the oldest first."""
         ...
 
     def person(self, person_id: PersonId) -> Person | None:
@@ -66,8 +96,12 @@ class People(Protocol):
         """All members: admins first, then approvers, then members, by name."""
         ...
 
+    def since(self, tenant_id: TenantId, person_id: PersonId) -> datetime | None:
+        """Since when the person has been a member of the tenant; None where they are none."""
+        ...
+
     def tenants_of(self, person_id: PersonId) -> Sequence[TenantId]:
-        """The tenants that a person is a member of."""
+        """The tenants that a person is a member of, the longest first."""
         ...
 
     def conversation(self, conversation_id: ConversationId) -> Conversation | None:
@@ -78,6 +112,10 @@ class People(Protocol):
         self, tenant_id: TenantId, channel: Channel, chat: str, thread: int | None
     ) -> Conversation | None:
         """The tenant's conversation in this place."""
+        ...
+
+    def tenant_at(self, channel: Channel, chat: str) -> TenantId | None:
+        """The tenant whose conversation was the first in this chat; None where there is none yet."""
         ...
 
     def add_tenant(self, tenant: Tenant, *, now: datetime) -> None:
@@ -127,23 +165,6 @@ class People(Protocol):
 
     def last_wrote(self, conversation_id: ConversationId, person_id: PersonId) -> datetime | None:
         """When this person last said something there."""
-        ...
-
-    def add_invite(
-        self,
-        code_hash: str,
-        *,
-        tenant_id: TenantId,
-        role: Role,
-        created_by: str,
-        now: datetime,
-        expires_at: datetime,
-    ) -> None:
-        """Keeps an invite by the hash of its code."""
-        ...
-
-    def use_invite(self, code_hash: str, *, by: PersonId, now: datetime) -> tuple[TenantId, Role, str] | None:
-        """Spends an unused, unexpired invite, once: its tenant, role and maker. None where there is none."""
         ...
 
     def migrate_chat(self, channel: Channel, old: str, new: str) -> None:

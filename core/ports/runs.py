@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from core.ids import RunId, TenantId
+from core.ids import CallId, RunId, TenantId
 from core.model import Run, ToolCall
 
 
@@ -28,6 +28,6 @@ class Runs(Protocol):
         """Its calls by step. Raises CorruptRecord."""
         ...
 
-    def changed(self, run_id: RunId) -> int:
-        """Counts a change of any of its calls; the run's new version."""
+    def steps(self, run_id: RunId) -> Sequence[CallId]:
+        """The ids of its calls by step, also of those that cannot be read."""
         ...

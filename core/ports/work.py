@@ -12,10 +12,11 @@ from core.model import (
     CallView,
     ToolCall,
 )
+from core.policy.evaluate import eligible
 from core.ports.calls import Approvals, Attempts, Audit, Calls, Outcomes
 from core.ports.consent import Edits, Grants, Reminders
 from core.ports.messages import Cards, Dialogues, Inbox, Outbox
-from core.ports.people import People, Tokens
+from core.ports.people import Invites, People, Tokens
 from core.ports.runs import Runs
 from core.toolstore import Expenses, Tasks
 
@@ -104,6 +105,11 @@ class Records(Protocol):
         ...
 
     @property
+    def invites(self) -> Invites:
+        """Invites."""
+        ...
+
+    @property
     def inbox(self) -> Inbox:
         """Updates received."""
         ...
@@ -165,4 +171,14 @@ def view(records: Records, call: ToolCall) -> CallView:
         undone=undo is not None and undo.status is Status.COMPLETED,
         edits=tuple(records.edits.of(call.id)) if call.revision > 1 else (),
         grant=records.grants.get(call.verdict.grant) if call.verdict.grant else None,
+        signers=_signers(records, call) if call.status is Status.PROPOSED else (),
+    )
+
+
+def _signers(records: Records, call: ToolCall) -> tuple[str, ...]:
+    """The names of those who may decide this call today."""
+    return tuple(
+        member.name
+        for member in records.people.members(call.tenant_id)
+        if eligible(call.verdict, requester=call.requester_id, person=member.person_id, role=member.role)
     )

@@ -12,6 +12,7 @@ from storage.records.executions import Approvals, Attempts, Outcomes
 from storage.records.expenses import Expenses
 from storage.records.going_out import Cards, Outbox
 from storage.records.inbox import Dialogues, Inbox
+from storage.records.invites import Invites
 from storage.records.people import People
 from storage.records.runs import Runs
 from storage.records.tasks import Tasks
@@ -110,6 +111,11 @@ class SqlRecords:
     def people(self) -> People:
         """Tenants and people."""
         return People(self.session)
+
+    @cached_property
+    def invites(self) -> Invites:
+        """Invites."""
+        return Invites(self.session)
 
     @cached_property
     def inbox(self) -> Inbox:

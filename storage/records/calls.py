@@ -16,7 +16,7 @@ from core.errors import CorruptRecord
 from core.ids import CallId, TenantId
 from core.lifecycle import Status
 from core.model import Channel, PolicyDecision, Risk, Role, StartMode, ToolCall, Verdict
-from storage.schema import quarantine
+from storage.schema import quarantine, tenants
 from storage.schema import tool_calls as table
 from storage.statements import Row, Session, Statement, arg, insert_into, insert_once
 from storage.times import from_ms, maybe_from_ms, to_ms
@@ -36,7 +36,16 @@ _ASKED: Final = (
 )
 """What changes only when people are asked anew."""
 _asked: Final = attrgetter(*_ASKED)
-_MOVED: Final = ("status", "expires_at", "start_by", "version", "attempts", "changed_at", "note")
+_MOVED: Final = (
+    "status",
+    "start_mode",
+    "expires_at",
+    "start_by",
+    "version",
+    "attempts",
+    "changed_at",
+    "note",
+)
 """What changes as a call goes on."""
 
 _NOT_SET_ASIDE: Final = _c.id.not_in(select(quarantine.c.row_id).where(quarantine.c.source == table.name))
@@ -59,8 +68,15 @@ _WAITING: Final = Statement(
         _c.status.in_(["proposed", "pending"]),
         _c.start_mode == "auto",
         _NOT_SET_ASIDE,
+        _c.tenant_id.not_in(select(tenants.c.id).where(tenants.c.active.is_(False))),
     )
     .order_by(_c.id)
+    .limit(arg("most"))
+)
+_ASKED_OF: Final = Statement(
+    select(_c.id)
+    .where(_c.tenant_id == arg("tenant"), _c.status == "proposed", _NOT_SET_ASIDE)
+    .order_by(_c.id.desc())
     .limit(arg("most"))
 )
 _DUE: Final = Statement(
@@ -70,7 +86,8 @@ _DUE: Final = Statement(
         _NOT_SET_ASIDE,
         or_(
             (_c.status == "proposed") & (_c.expires_at <= arg("now_")),
-            (_c.status == "pending") & (_c.start_by <= arg("now_")),
+            # A step that waits for another one cannot be started yet, so its time does not run.
+            (_c.status == "pending") & (_c.start_mode != "after") & (_c.start_by <= arg("now_")),
         ),
     )
     .limit(arg("most"))
@@ -116,6 +133,7 @@ class Calls:
         anew = _asked(before) != _asked(after)
         moved = {
             "status": after.status.value,
+            "start_mode": after.start_mode.value,
             "expires_at": to_ms(after.expires_at),
             "start_by": to_ms(after.start_by),
             "version": after.version,
@@ -143,8 +161,12 @@ class Calls:
             self._touch("pending", call.id)
 
     def waiting(self, status: Status, *, limit: int) -> Sequence[CallId]:
-        """Calls started by workers that are in `status`, oldest first."""
+        """Calls started by workers that are in `status`, oldest first; none of a team that is off."""
         return [CallId(row[0]) for row in self._session.all(_WAITING, status=status.value, most=limit)]
+
+    def asked(self, tenant_id: TenantId, *, limit: int) -> Sequence[CallId]:
+        """The tenant's calls that wait for a signature, newest first."""
+        return [CallId(row[0]) for row in self._session.all(_ASKED_OF, tenant=tenant_id, most=limit)]
 
     def due(self, now: datetime, *, limit: int) -> Sequence[CallId]:
         """Proposed calls past `expires_at` and pending ones past `start_by`."""

@@ -13,7 +13,7 @@ from core.errors import CorruptRecord
 from core.ids import CallId, GrantId, PersonId, TenantId
 from core.json_text import read_json
 from core.model import Edit, Grant
-from storage.schema import edits, grants, reminders
+from storage.schema import edits, grants, quarantine, reminders
 from storage.statements import Row, Session, Statement, all_columns, arg, insert_into
 from storage.times import from_ms, maybe_from_ms, to_ms
 
@@ -31,6 +31,7 @@ _LIVE: Final = Statement(
         _g.expires_at > arg("now_"),
         or_(arg("any_tool") == 1, _g.tool == arg("tool_")),
         or_(arg("any_requester") == 1, _g.requester_id == arg("requester")),
+        _g.id.not_in(select(quarantine.c.row_id).where(quarantine.c.source == grants.name)),
     )
     .order_by(_g.id)
 )
@@ -109,7 +110,7 @@ class Grants:
         tool: str | None = None,
         requester: PersonId | None = None,
     ) -> Sequence[Grant]:
-        """Grants that are neither revoked nor expired, oldest first. Raises CorruptRecord."""
+        """Grants that are neither revoked, expired nor set aside, oldest first. Raises CorruptRecord."""
         rows = self._session.all(
             _LIVE,
             tenant=tenant_id,

@@ -67,6 +67,12 @@ _ADD_CARD: Final = insert_once(cards)
 _CARD: Final = Statement(select(cards).where(_k.id == arg("id_")))
 _CARD_AT: Final = Statement(select(cards).where(_k.chat == arg("chat_"), _k.message_id == arg("number")))
 _CARDS_OF: Final = Statement(select(cards).where(_k.call_id == arg("call")).order_by(_k.id))
+_RUN_CHANGED: Final = Statement(
+    update(runs).where(runs.c.id == arg("run")).values(version=runs.c.version + 1)
+)
+_SHOWING: Final = Statement(
+    select(cards).where(or_(_k.call_id == arg("call"), _k.run_id == arg("run"))).order_by(_k.id)
+)
 _CARDS_OF_STEP: Final = Statement(
     select(cards, runs.c.version)
     .outerjoin(runs, runs.c.id == cards.c.run_id)
@@ -129,6 +135,7 @@ class Outbox:
         """The cards that show this call, and the version that each must reach."""
         if call.run_id is None:
             return [(_card(row), call.version) for row in self._session.all(_CARDS_OF, call=call.id)]
+        self._session.do(_RUN_CHANGED, run=call.run_id)
         rows = self._session.all(_CARDS_OF_STEP, call=call.id, run=call.run_id)
         return [(_card(row[:-1]), call.version if row[-1] is None else row[-1]) for row in rows]
 
@@ -211,6 +218,13 @@ class Cards:
     def of(self, call_id: CallId) -> Sequence[Card]:
         """All cards of a call."""
         return [_card(row) for row in self._session.all(_CARDS_OF, call=call_id)]
+
+    def showing(self, call: ToolCall) -> Sequence[Card]:
+        """All cards that show a call: its own, then those of the run that it is a step of."""
+        if call.run_id is None:
+            return self.of(call.id)
+        cards = [_card(row) for row in self._session.all(_SHOWING, call=call.id, run=call.run_id)]
+        return sorted(cards, key=lambda card: card.run_id is not None)
 
     def shown(self, card: Card) -> None:
         """Notes what the chat shows now; an older version never replaces a newer one."""

@@ -15,7 +15,6 @@ from storage.schema import (
     cards,
     conversations,
     identities,
-    invites,
     memberships,
     messages,
     outbox,
@@ -27,6 +26,9 @@ from storage.times import from_ms, maybe_from_ms, to_ms
 
 _TENANT: Final = Statement(
     select(*(tenants.c[name] for name in Tenant.__slots__)).where(tenants.c.id == arg("id_"))
+)
+_TENANTS: Final = Statement(
+    select(*(tenants.c[name] for name in Tenant.__slots__)).order_by(tenants.c.created_at, tenants.c.id)
 )
 _SAVE_TENANT: Final = Statement(
     update(tenants)
@@ -58,13 +60,16 @@ _PRIVATE_CHAT: Final = Statement(
 _m = memberships.c
 _ROLE: Final = Statement(select(_m.role).where(_m.tenant_id == arg("tenant"), _m.person_id == arg("person")))
 _MEMBERS: Final = Statement(
-    select(_m.tenant_id, _m.person_id, _m.role, people.c.name)
+    select(_m.tenant_id, _m.person_id, _m.role, people.c.name, people.c.away_until)
     .join(people, people.c.id == _m.person_id)
     .where(_m.tenant_id == arg("tenant"))
     .order_by(case((_m.role == "admin", 0), (_m.role == "approver", 1), else_=2), people.c.name)
 )
 _TENANTS_OF: Final = Statement(
     select(_m.tenant_id).where(_m.person_id == arg("person")).order_by(_m.created_at, _m.tenant_id)
+)
+_SINCE: Final = Statement(
+    select(_m.created_at).where(_m.tenant_id == arg("tenant"), _m.person_id == arg("person"))
 )
 _SET_ROLE: Final = Statement(
     lambda insert: (put := insert(memberships).values(all_columns(memberships))).on_conflict_do_update(
@@ -98,6 +103,16 @@ _CONVERSATION_AT: Final = Statement(
     .order_by(_v.created_at, _v.id)
     .limit(1)
 )
+_TENANT_AT: Final = Statement(
+    select(_v.tenant_id)
+    .where(
+        _v.tenant_id.in_(select(tenants.c.id)),  # so that the index serves
+        _v.channel == arg("channel_"),
+        _v.chat == arg("chat_"),
+    )
+    .order_by(_v.created_at, _v.id)
+    .limit(1)
+)
 _ADD_CONVERSATION: Final = insert_once(conversations)
 _ADD_ACCOUNT: Final = insert_once(accounts)
 _ADD_MESSAGE: Final = insert_once(messages)
@@ -106,14 +121,6 @@ _LAST_WROTE: Final = Statement(
         messages.c.conversation_id == arg("conversation"), messages.c.person_id == arg("person")
     )
 )
-_n = invites.c
-_ADD_INVITE: Final = insert_once(invites)
-_USE_INVITE: Final = Statement(
-    update(invites)
-    .where(_n.code_hash == arg("code"), _n.used_at.is_(None), _n.expires_at > arg("now_"))
-    .values(used_at=arg("now_"), used_by=arg("by"))
-)
-_INVITE: Final = Statement(select(_n.tenant_id, _n.role, _n.created_by).where(_n.code_hash == arg("code")))
 _MIGRATE: Final = Statement(
     update(conversations).where(_v.channel == arg("channel_"), _v.chat == arg("old")).values(chat=arg("new"))
 )
@@ -134,6 +141,8 @@ class People:
         self._tenants: dict[TenantId, Tenant | None] = {}
         self._people: dict[PersonId, Person | None] = {}
         self._identities: dict[PersonId, Sequence[Identity]] = {}
+        self._ways_in: dict[tuple[Channel, str], Identity | None] = {}
+        self._owners: dict[tuple[Channel, str], TenantId | None] = {}
         self._members: dict[TenantId, Sequence[Membership]] = {}
         self._roles: dict[tuple[TenantId, PersonId], Role | None] = {}
         self._conversations: dict[ConversationId, Conversation | None] = {}
@@ -143,6 +152,8 @@ class People:
         self._tenants.clear()
         self._people.clear()
         self._identities.clear()
+        self._ways_in.clear()
+        self._owners.clear()
         self._members.clear()
         self._roles.clear()
         self._conversations.clear()
@@ -157,6 +168,10 @@ class People:
             self._tenants[tenant_id] = _tenant(self._session.one(_TENANT, id_=tenant_id))
         return self._tenants[tenant_id]
 
+    def tenants(self) -> Sequence[Tenant]:
+        """All tenants, the oldest first."""
+        return [tenant for row in self._session.all(_TENANTS) if (tenant := _tenant(row))]
+
     def person(self, person_id: PersonId) -> Person | None:
         """The person of this id."""
         if person_id not in self._people:
@@ -165,8 +180,11 @@ class People:
 
     def identity(self, channel: Channel, subject: str) -> Identity | None:
         """Who comes in this way."""
-        row = self._session.one(_IDENTITY, channel_=channel.value, subject_=subject)
-        return None if row is None else _identity(row)
+        way = (channel, subject)
+        if way not in self._ways_in:
+            row = self._session.one(_IDENTITY, channel_=channel.value, subject_=subject)
+            self._ways_in[way] = None if row is None else _identity(row)
+        return self._ways_in[way]
 
     def identities(self, person_id: PersonId) -> Sequence[Identity]:
         """All ways in of a person."""
@@ -187,10 +205,21 @@ class People:
         """All members: admins first, then approvers, then members, by name."""
         if tenant_id not in self._members:
             self._members[tenant_id] = [
-                Membership(tenant_id=row[0], person_id=row[1], role=Role(row[2]), name=row[3])
+                Membership(
+                    tenant_id=row[0],
+                    person_id=row[1],
+                    role=Role(row[2]),
+                    name=row[3],
+                    away_until=maybe_from_ms(row[4]),
+                )
                 for row in self._session.all(_MEMBERS, tenant=tenant_id)
             ]
         return self._members[tenant_id]
+
+    def since(self, tenant_id: TenantId, person_id: PersonId) -> datetime | None:
+        """Since when the person has been a member of the tenant."""
+        row = self._session.one(_SINCE, tenant=tenant_id, person=person_id)
+        return None if row is None else from_ms(row[0])
 
     def tenants_of(self, person_id: PersonId) -> Sequence[TenantId]:
         """The tenants that a person is a member of, longest first."""
@@ -212,6 +241,14 @@ class People:
                 _CONVERSATION_AT, tenant=tenant_id, channel_=channel.value, chat_=chat, thread_=thread or 0
             )
         )
+
+    def tenant_at(self, channel: Channel, chat: str) -> TenantId | None:
+        """The tenant whose conversation was the first in this chat."""
+        place = (channel, chat)
+        if place not in self._owners:
+            row = self._session.one(_TENANT_AT, channel_=channel.value, chat_=chat)
+            self._owners[place] = None if row is None else TenantId(row[0])
+        return self._owners[place]
 
     def add_tenant(self, tenant: Tenant, *, now: datetime) -> None:
         """Adds a tenant; an existing one stays as it is."""
@@ -292,36 +329,6 @@ class People:
         """When this person last said something there."""
         row = self._session.one(_LAST_WROTE, conversation=conversation_id, person=person_id)
         return None if row is None or row[0] is None else from_ms(row[0])
-
-    def add_invite(
-        self,
-        code_hash: str,
-        *,
-        tenant_id: TenantId,
-        role: Role,
-        created_by: str,
-        now: datetime,
-        expires_at: datetime,
-    ) -> None:
-        """Keeps an invite by the hash of its code."""
-        self._session.do(
-            _ADD_INVITE,
-            code_hash=code_hash,
-            tenant_id=tenant_id,
-            role=role.value,
-            created_by=created_by,
-            created_at=to_ms(now),
-            expires_at=to_ms(expires_at),
-            used_at=None,
-            used_by=None,
-        )
-
-    def use_invite(self, code_hash: str, *, by: PersonId, now: datetime) -> tuple[TenantId, Role, str] | None:
-        """Spends an unused, unexpired invite, once."""
-        if self._session.run(_USE_INVITE, code=code_hash, by=by, now_=to_ms(now)) != 1:
-            return None
-        row = self._session.one(_INVITE, code=code_hash)
-        return None if row is None else (TenantId(row[0]), Role(row[1]), row[2])
 
     def migrate_chat(self, channel: Channel, old: str, new: str) -> None:
         """Follows a chat that got a new id. Its messages stay behind: cards are sent anew there."""

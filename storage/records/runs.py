@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from core.errors import CorruptRecord
-from core.ids import RunId, TenantId
+from core.ids import CallId, RunId, TenantId
 from core.json_text import read_json
 from core.model import OnFailure, Run, ToolCall
 from storage.records.calls import from_row
@@ -24,8 +24,8 @@ _BY_SHORT: Final = Statement(select(runs).where(_r.tenant_id == arg("tenant"), _
 _CALLS: Final = Statement(
     select(tool_calls).where(tool_calls.c.run_id == arg("run")).order_by(tool_calls.c.step)
 )
-_CHANGED: Final = Statement(
-    update(runs).where(_r.id == arg("id_")).values(version=_r.version + 1).returning(_r.version)
+_STEPS: Final = Statement(
+    select(tool_calls.c.id).where(tool_calls.c.run_id == arg("run")).order_by(tool_calls.c.step)
 )
 
 
@@ -58,10 +58,9 @@ class Runs:
         """Its calls by step. Raises CorruptRecord."""
         return [from_row(row) for row in self._session.all(_CALLS, run=run_id)]
 
-    def changed(self, run_id: RunId) -> int:
-        """Counts a change of any of its calls; the run's new version."""
-        rows = self._session.all(_CHANGED, id_=run_id)
-        return int(rows[0][0]) if rows else 0
+    def steps(self, run_id: RunId) -> Sequence[CallId]:
+        """The ids of its calls by step."""
+        return [CallId(row[0]) for row in self._session.all(_STEPS, run=run_id)]
 
 
 def _maybe(row: Row | None) -> Run | None:

@@ -7,12 +7,12 @@ import importlib
 import pytest
 
 EXPORTS = {
-    "core.engine": "Decided Env Limits Marked Proposal Proposed Refused Started ask_again cancel decide "
-    "expire finish mark propose recover start undo",
-    "core.parsing": "Candidate ParseContext Reading Understood fill question understand",
+    "core.engine": "Decided Edited Env Limits Marked Proposal Proposed Refused Started ask_again cancel "
+    "decide edit expire extend finish mark propose recover remind reroute start undo",
+    "core.parsing": "Candidate ParseContext Reading Understood fill question understand understand_several",
     "core.policy": "DEFAULT_POLICY Facts Policy PolicyError Rule evaluate load_policy",
     "core.ports": "Approvals Attempts Audit Calls Cards ChainHead Clock Dialogue Dialogues Edits Grants "
-    "Inbox Now Outbox OutboxRow Outcomes People Reader Records Reminders Runs Tokens UnitOfWork view",
+    "Inbox Invites Now Outbox OutboxRow Outcomes People Reader Records Reminders Runs Tokens UnitOfWork view",
 }
 
 

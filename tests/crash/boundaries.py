@@ -6,7 +6,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from bot.telegram.buttons import Verb
+from bot.telegram.buttons import RunVerb, Verb
+from core.model import Vote
 
 ROOT = Path(__file__).resolve().parents[2]
 _ROOMS = ("bot", "core", "storage", "tools")
@@ -14,7 +15,11 @@ _NAMED = frozenset({"boundary", "_boundary"})
 _UNITS = frozenset({"run", "effect"})
 _SANDBOX = ROOT / "bot" / "sandbox"  # a server of its own, with its own storage
 UNREAD = "? "
-_OVER_VERBS = "tap.{button.verb.name.lower()}"
+_OVER = {
+    "tap.{button.verb.name.lower()}": [f"tap.{verb.name.lower()}" for verb in (*Verb, *RunVerb)],
+    "http.{vote}": [f"http.{vote}" for vote in Vote],
+}
+"""Names that are made of something, and all that they can be."""
 
 
 def boundaries() -> dict[str, set[str]]:
@@ -62,14 +67,12 @@ def _is_unit_of_work(function: ast.Attribute) -> bool:
 
 
 def _texts(argument: ast.expr, names: dict[str, ast.expr]) -> list[str]:
-    """What a literal says, also through a variable; an f-string over the verbs says it for each verb."""
+    """What a literal says, also through a variable; one that is made says all that it can be."""
     if isinstance(argument, ast.Name) and argument.id in names:
         argument = names[argument.id]
     if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
         return [argument.value]
-    if isinstance(argument, ast.JoinedStr) and ast.unparse(argument)[2:-1] == _OVER_VERBS:
-        return [f"tap.{verb.name.lower()}" for verb in Verb]
-    return []
+    return _OVER.get(ast.unparse(argument)[2:-1], []) if isinstance(argument, ast.JoinedStr) else []
 
 
 def _assigned(tree: ast.Module) -> dict[str, ast.expr]:

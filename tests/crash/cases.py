@@ -17,12 +17,15 @@ Prepare = Callable[[Stage], Awaitable[Trigger]]
 class Case:
     """A way to a boundary. `prepare` gives the action that reaches it; with `at_start`, a start does.
     `replies`: how many plain messages the bot owes for the action, however often it died over it.
-    `retried`: whether the action is taken up again after a restart."""
+    `retried`: whether the action is taken up again after a restart. `repeated`: whoever did it gets no answer
+    from the dead, and does it once more. `command`: what starts is no bot, but a command at the machine."""
 
     prepare: Prepare
     at_start: bool = False
     replies: int = 0
     retried: bool = True
+    repeated: bool = False
+    command: bool = False
 
 
 CASES: Final[dict[str, list[Case]]] = {}
@@ -115,8 +118,10 @@ async def a_history(stage: Stage) -> Trigger:
     return saying(stage, "admin", "/history")
 
 
-@reaches("pending", replies=1)
+@reaches("pending", replies=2)
 async def a_queue(stage: Stage) -> Trigger:
+    """The first card comes to the end, and what it was before says so."""
+    await stage.ask(stage.fresh())
     return saying(stage, "approver", "/pending")
 
 
@@ -368,3 +373,7 @@ async def a_card_that_cannot_be_read(stage: Stage) -> Trigger:
     await stage.dies_at("relay.before_send", saying(stage, "member", f"/stamp {word}", calls=1))
     stage.seen.change("UPDATE tool_calls SET verdict = 'null' WHERE arguments LIKE ?", f'%"{word}"%')
     return nothing
+
+
+# They are noted here, once there is where to.
+from tests.crash import other_doors, run_cases, signing_cases, team_cases  # noqa: E402, F401

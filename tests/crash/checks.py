@@ -153,8 +153,9 @@ class Seen:
     def _cards(self) -> Iterator[str]:
         """Every card shows the committed state."""
         old = self.rows(
-            "SELECT k.chat, c.id, k.shown_version, c.version FROM cards k JOIN tool_calls c "
-            "ON c.id = k.call_id WHERE k.shown_version <> c.version "
+            "SELECT k.chat, c.id, k.shown_version, COALESCE(r.version, c.version) FROM cards k "
+            "JOIN tool_calls c ON c.id = k.call_id LEFT JOIN runs r ON r.id = k.run_id "
+            "WHERE k.shown_version <> COALESCE(r.version, c.version) "
             "AND c.id NOT IN (SELECT row_id FROM quarantine) AND NOT EXISTS "
             "(SELECT 1 FROM outbox o WHERE o.card_id = k.id AND o.error IS NOT NULL)"
         )

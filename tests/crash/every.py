@@ -50,7 +50,7 @@ async def _kill(stage: Stage, name: str, case: Case) -> None:
     """One run that ends at this boundary, and the one after it, which must put everything right."""
     trigger = await case.prepare(stage)
     if case.at_start:
-        await stage.dies_at_start(name)
+        await stage.dies_at_start(name, command=case.command)
         await stage.up()
         return
     await stage.up()
@@ -58,6 +58,9 @@ async def _kill(stage: Stage, name: str, case: Case) -> None:
     before = stage.seen.number(_SHOWN)
     await stage.dies_at(name, trigger)
     await stage.up()
+    if case.repeated:
+        await trigger()
+        await stage.settled()
     lost = not case.retried and name.endswith(".before_commit")
     replies = stage.seen.number(_SHOWN) - before
     assert replies == (0 if lost else case.replies), f"{replies} replies"

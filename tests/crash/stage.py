@@ -79,10 +79,10 @@ class Stage:
             )
         )
 
-    async def dies_at_start(self, name: str) -> None:
+    async def dies_at_start(self, name: str, **orders: Any) -> None:
         """A new life that ends at this boundary while it starts."""
         await self.down()
-        self.life = self._begin(kill_at=name)
+        self.life = self._begin(kill_at=name, **orders)
         await self.life.death()
         self.life = None
 

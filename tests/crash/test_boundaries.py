@@ -32,6 +32,6 @@ def test_t14_every_boundary_is_collected_and_has_a_way_to_it() -> None:
     assert not {name for name in CASES if name not in found and name not in units}, "cases of what is gone"
 
 
-@pytest.mark.timeout(3600 if FULL else 400)
+@pytest.mark.timeout(3600 if FULL else 600)
 async def test_t14_killed_at_every_boundary(tmp_path: Path) -> None:
     await kill_at_every_boundary(tmp_path / "data", "sqlite")

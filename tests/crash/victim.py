@@ -16,24 +16,29 @@ from typing import Any, cast
 
 from bot import run
 from bot.bootstrap import Countersign, build
+from bot.cli.runs import _proposed
 from bot.clock import SystemClock
 from bot.config import Settings, load
+from bot.plan_file import read_plan
 from bot.run import DEMO_TOKEN, _people_the_demo
 from bot.sandbox.server import RunningSandbox
 from bot.sandbox.world import PEOPLE
 from bot.telegram.pace import Pace
-from storage.database import Address
+from storage.database import Address, Database
 from tests.crash.tools import tools_of
 from tests.e2e.ledger import append
 
-KILLED, LOG = "killed.txt", "victim.log"
+KILLED, LOG, PLAN = "killed.txt", "victim.log", "plan.toml"
+KEY, ISSUER = "a-key-of-the-tests-that-is-long-enough-for-hs256", "https://id.test"
+DOOR = "door "
 READY, DONE = "ready", "done"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Orders:
     """How a victim is to live. `ahead`: by how much the sandbox's clock was moved. `served`: it runs as
-    `countersign run` does, and takes no orders but signals."""
+    `countersign run` does, and takes no orders but signals. `command`: it is no bot, but what
+    `countersign run-file` does with `PLAN`."""
 
     data: Path
     database: Address
@@ -43,6 +48,7 @@ class Orders:
     label_step_s: float = 0.01
     lease_s: float = 15.0
     served: bool = False
+    command: bool = False
 
 
 class _Boundary:
@@ -71,6 +77,10 @@ def settings_of(orders: Orders) -> Settings:
     environ = {
         "COUNTERSIGN_TELEGRAM__TOKEN": DEMO_TOKEN,
         "COUNTERSIGN_TELEGRAM__API_BASE_URL": orders.url,
+        "COUNTERSIGN_HTTP__ENABLED": "true",
+        "COUNTERSIGN_HTTP__PORT": "0",
+        "COUNTERSIGN_HTTP__KEY": KEY,
+        "COUNTERSIGN_HTTP__ISSUER": ISSUER,
     }
     if isinstance(orders.database, str):
         environ["COUNTERSIGN_STORAGE__URL"] = orders.database
@@ -88,7 +98,23 @@ def main(pipe: Connection, orders: Orders) -> None:
     """The victim's whole life. What it prints and logs goes into a file."""
     log_into(orders.data)
     boundary = _Boundary(pipe, orders.data, orders.kill_at)
+    if orders.command:
+        _command(boundary, orders)
+        return
     asyncio.run(_serve(boundary, orders) if orders.served else _live(boundary, pipe, orders))
+
+
+def _command(boundary: _Boundary, orders: Orders) -> None:
+    """`countersign run-file`, to its end; only that its commits are told."""
+    opened = Database.__init__
+
+    def told(database: Database, *arguments: Any, **more: Any) -> None:
+        opened(database, *arguments, **more)
+        database.writer._boundary = boundary
+
+    setattr(Database, "__init__", told)  # noqa: B010 - in this process only
+    plan = read_plan(orders.data / PLAN)
+    asyncio.run(_proposed(settings_of(orders), plan, None, wait=False))
 
 
 async def _serve(boundary: _Boundary, orders: Orders) -> None:
@@ -129,6 +155,8 @@ async def _live(boundary: _Boundary, pipe: Connection, orders: Orders) -> None:
     await product.claim_code()
     await _people_the_demo(product, _sandbox())
     await product.telegram.ready()
+    assert product.http is not None
+    boundary.tell(f"{DOOR}{product.http.url}")
     boundary.tell(READY)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -239,6 +239,9 @@ def forged(real: str, number: int) -> str:
         lambda: (
             f"s:{chance.choice(['tz', 'cur', 'replies', 'role'])}={chance.choice(['admin', 'XXX', '../..'])}"
         ),
+        lambda: f"{chance.choice(list(Verb))}:{opaque_id}:{chance.randint(2, 10**8)}",
+        lambda: f"f:{opaque_id}.{chance.randint(0, 9)}.{chance.randint(5, 99)}",
+        lambda: f"{chance.choice('nv')}:{chance.choice('rpx')}{opaque_id[::-1]}",
     ]
     return kinds[number % len(kinds)]()[:60]
 

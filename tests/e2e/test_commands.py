@@ -267,3 +267,25 @@ async def test_settings_are_taken_in_words(demo: Demo) -> None:
     assert "SEK" in (await ask(phones, "member", "/settings sek", "Currency: SEK"))["text"]
     assert "off" in (await ask(phones, "member", "/settings replies off", "Replies: off"))["text"]
     assert "Nothing was changed" in (await ask(phones, "member", "/settings Mars", "do not know"))["text"]
+
+
+async def test_quiet_hours_and_being_away_are_set_and_shown(demo: Demo) -> None:
+    phones, _ = demo
+    shown = await ask(phones, "approver", "/settings", "Quiet hours: off")
+    await phones.tap("approver", shown, "Quiet 22")
+    shown = await becomes(phones, shown, "Quiet hours: 22:00-07:00")
+    await phones.tap("approver", shown, "Away 1 day")
+    shown = await becomes(phones, shown, "Away: until")
+    await phones.tap("approver", shown, "I am back")
+    await becomes(phones, shown, "Away: no")
+    words = await ask(phones, "approver", "/settings quiet 23-6", "Quiet hours: 23:00-06:00")
+    assert "Quiet off" in labels(words)
+    await ask(phones, "approver", "/settings away 3d", "Away: until")
+    await ask(phones, "approver", "/settings stand-in Ada Admin", "Stand-in: Ada Admin")
+    refused = await ask(phones, "approver", "/settings stand-in Nobody", "obody else here")
+    assert "Nothing was changed" in refused["text"]
+    await ask(phones, "approver", "/settings away off", "Away: no")
+    assert "Stand-in: Ada Admin" in (await ask(phones, "approver", "/settings"))["text"]
+    await phones.post("clock", advance_s=60)
+    forged = await phones.tap("approver", shown, data="s:quiet=99-99")
+    assert forged["alert"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import shlex
@@ -36,6 +37,17 @@ REFERENCE = (ROOT / "docs" / "reference.md").read_text()
 async def product(tmp_path: Path) -> AsyncIterator[Countersign]:
     async with running_demo(tmp_path) as (_, running):
         yield running
+
+
+CREATE = (
+    '.venv/bin/countersign token create nightly-report --person "Mia Member" --days 90 --config config.toml'
+)
+_BEARER = 'curl -s -H "Authorization: Bearer $TOKEN" '
+CURLS = (
+    _BEARER + '-H "Idempotency-Key: report-7" --json \'{"text": "expense 900 EUR desk"}\' '
+    "http://127.0.0.1:8790/v1/proposals",
+    _BEARER + '"http://127.0.0.1:8790/v1/calls?status=proposed"',
+)
 
 
 def shell_commands() -> list[str]:
@@ -82,6 +94,8 @@ def test_the_readme_names_no_command_that_is_not_tried_here() -> None:
         ".venv/bin/countersign init",
         ".venv/bin/countersign run --config config.toml",
         ".venv/bin/countersign sandbox",
+        CREATE,
+        *sorted(CURLS),
         "make demo",
         'make demo ARGS="--port 8801 --data DIR --fresh"',
         "make test",  # this very run
@@ -205,3 +219,28 @@ async def test_the_sandbox_alone_takes_any_bot(tmp_path: Path) -> None:
         session.get(f"{url}/bot123:any-well-formed-token/getMe") as answer,
     ):
         assert (await answer.json())["ok"]
+
+
+async def test_a_program_comes_in_over_http_as_the_readme_says(tmp_path: Path) -> None:
+    """The people of a demo, then its bot stopped, a token, and the demo again with the door open."""
+    config = tmp_path / "config.toml"
+    config.write_text(f'[http]\nenabled = true\nport = 0\nkey = "{"k" * 48}"\n[storage]\nfolder = "data"\n')
+    async with running_demo(tmp_path / "data", config=config):
+        pass
+    code, made = await ran(*shlex.split(CREATE)[1:], cwd=tmp_path)
+    assert code == 0, made
+    token = made.split()[0]
+    async with running_demo(tmp_path / "data", config=config) as (phones, product):
+        assert product.http is not None
+        found = []
+        for command in CURLS:
+            process = await asyncio.create_subprocess_shell(
+                command.replace("http://127.0.0.1:8790", product.http.url),
+                env={**os.environ, "TOKEN": token},
+                stdout=asyncio.subprocess.PIPE,
+            )
+            told, _ = await process.communicate()
+            found.append(json.loads(told))
+        await phones.see("approver", lambda m: "desk" in m["text"] and m["buttons"])
+    assert found[0]["status"] == "proposed"
+    assert [row["call_id"] for row in found[1]["calls"]] == [found[0]["call_id"]]

@@ -178,81 +178,110 @@ async def test_nothing_pending_is_told_so(demo: Demo) -> None:
     assert not empty["buttons"]
 
 
-async def test_pending_lists_what_this_person_may_sign(demo: Demo) -> None:
+async def test_pending_counts_what_this_person_may_sign_and_shows_the_first(demo: Demo) -> None:
     phones, _ = demo
     laptop = await ask(phones, "member", "expense 900 EUR laptop", "Approval needed")
     chairs = await ask(phones, "member", "expense 200 EUR chairs", "Approval needed")
     own = await ask(phones, "approver", "expense 901 EUR boat", "Approval needed")
-    told = await ask(phones, "approver", "/pending")
-    assert "2 wait" in told["text"]
+    told = await ask(phones, "approver", "/pending", "2 waiting")
     assert told["text"].index(short(laptop)) < told["text"].index(short(chairs)), "oldest first"
     assert short(own) not in told["text"]
-    assert len(labels(told)) == 2
-    mine = await ask(phones, "member", "/pending")
-    assert "1 waits" in mine["text"]
+    assert labels(told) == [f"🔍 Show #{short(laptop)}", "Next ▸ (2 of 2)"]
+    above = [m for m in await phones.messages("approver") if m["message_id"] < told["message_id"]][-1]
+    assert "Approval needed" in above["text"]
+    assert "laptop" in above["text"]
+    mine = await ask(phones, "member", "/pending", "1 waiting")
     assert short(chairs) in mine["text"], "one's own of medium risk"
-    assert "3 wait" in (await ask(phones, "admin", "/pending"))["text"]
+    assert labels(mine) == [f"🔍 Show #{short(chairs)}"]
+    await ask(phones, "admin", "/pending", "3 waiting")
 
 
-async def test_show_brings_the_card_to_the_end_and_the_older_copy_loses_its_buttons(demo: Demo) -> None:
+async def test_the_card_comes_to_the_end_and_the_older_copy_loses_its_buttons(demo: Demo) -> None:
     phones, _ = demo
     card = await ask(phones, "member", "expense 900 EUR laptop", "Approval needed")
     old = await card_at(phones, "approver", "laptop")
-    told = await ask(phones, "approver", "/pending", "1 waits")
-    said = await phones.tap("approver", told, "Show")
-    assert not said["alert"]
+    new = await ask(phones, "approver", "/pending", lambda m: "Approve" in " ".join(labels(m)))
     gone = await becomes(phones, old, lambda m: not m["buttons"])
     assert short(card) in gone["text"]
     assert "further down" in gone["text"]
-    new = await phones.see(
-        "approver", lambda m: m["message_id"] > told["message_id"] and "Approval needed" in m["text"]
-    )
     approved = await phones.tap("approver", new, "Approve")
     assert not approved["alert"]
     await becomes(phones, new, "Done")
     await becomes(phones, card, "Done")
     assert not (await becomes(phones, old, "further down"))["buttons"]
-    assert "Nothing waits" in (await ask(phones, "approver", "/pending"))["text"]
+    await ask(phones, "approver", "/pending", "Nothing waits")
 
 
-async def test_show_twice_leaves_one_live_card(demo: Demo) -> None:
+async def test_pending_twice_leaves_one_live_card(demo: Demo) -> None:
     phones, _ = demo
     await ask(phones, "member", "expense 900 EUR laptop", "Approval needed")
     await card_at(phones, "approver", "laptop")
-    told = await ask(phones, "approver", "/pending", "1 waits")
     for number in (1, 2):
-        await phones.tap("approver", told, "Show")
+        await ask(phones, "approver", "/pending", "1 waiting")
         await phones.see("approver", "further down", times=number)
-        await phones.see(
-            "approver",
-            lambda m: m["message_id"] > told["message_id"] and bool(m["buttons"]) and "Asked" in m["text"],
-        )
-    live = [m for m in await phones.messages("approver") if "Approve" in " ".join(labels(m))]
+    live = [m for m in await phones.messages("approver") if buttons_of(m)]
     assert len(live) == 1
     assert not (await phones.tap("approver", live[0], "Approve"))["alert"]
     await becomes(phones, live[0], "Done")
 
 
-async def test_show_of_a_call_that_ended_meanwhile_shows_its_end(demo: Demo) -> None:
+def buttons_of(message: Seen) -> bool:
+    """Whether it can be signed there."""
+    return any(label.endswith("Approve") for label in labels(message))
+
+
+async def test_show_brings_the_card_below_what_was_said_since(demo: Demo) -> None:
+    phones, _ = demo
+    await ask(phones, "member", "expense 900 EUR laptop", "Approval needed")
+    await card_at(phones, "approver", "laptop")
+    told = await ask(phones, "approver", "/pending", "1 waiting")
+    said = await ask(phones, "approver", "/whoami", "Paul Approver")
+    assert not (await phones.tap("approver", told, "Show"))["alert"]
+    await phones.see("approver", lambda m: m["message_id"] > said["message_id"] and buttons_of(m))
+
+
+async def test_next_steps_through_what_waits_and_leaves_out_what_was_decided(demo: Demo) -> None:
+    phones, _ = demo
+    for number in (901, 902, 903, 904):
+        await ask(phones, "member", f"expense {number} EUR item {number}", "Approval needed")
+        await card_at(phones, "approver", f"item {number}")
+    told = await ask(phones, "approver", "/pending", "4 waiting")
+    assert labels(told)[1:] == ["Next ▸ (2 of 4)"]
+    assert not (await phones.tap("approver", told, "Next"))["alert"]
+    assert "Number 2" in (await becomes(phones, told, "further down"))["text"]
+    second = await phones.see("approver", "this is number 2")
+    shown = [m for m in await phones.messages("approver") if buttons_of(m)][-1]
+    assert "item 902" in shown["text"]
+    assert labels(second)[1:] == ["Next ▸ (3 of 4)"]
+    # Another approver decides the third meanwhile: Next goes on with the fourth, the third of three.
+    third = await card_at(phones, "admin", "item 903")
+    await phones.tap("admin", third, "Deny")
+    await phones.tap("approver", second, "Next")
+    last = await phones.see("approver", "3 waiting for your signature, this is number 3")
+    assert not [label for label in labels(last) if "Next" in label]
+    shown = [m for m in await phones.messages("approver") if buttons_of(m)][-1]
+    assert "item 904" in shown["text"]
+
+
+async def test_next_after_the_last_was_decided_says_that_nothing_more_waits(demo: Demo) -> None:
+    phones, _ = demo
+    for number in (901, 902):
+        await ask(phones, "member", f"expense {number} EUR item {number}", "Approval needed")
+        await card_at(phones, "approver", f"item {number}")
+    told = await ask(phones, "approver", "/pending", "2 waiting")
+    await phones.tap("approver", await card_at(phones, "approver", "item 902"), "Deny")
+    said = await phones.tap("approver", told, "Next")
+    assert "Nothing more" in said["text"]
+    ended = await becomes(phones, told, "Nothing more waits")
+    assert not ended["buttons"]
+
+
+@pytest.mark.parametrize("argument", ["x", "AAAAAAAAAAAAAAAAAAAAAA", "1:1"])
+async def test_a_forged_next_shows_only_what_the_reader_may_sign(demo: Demo, argument: str) -> None:
     phones, _ = demo
     card = await ask(phones, "member", "expense 900 EUR laptop", "Approval needed")
-    old = await card_at(phones, "approver", "laptop")
-    told = await ask(phones, "approver", "/pending", "1 waits")
-    await phones.tap("member", card, "Cancel")
-    await becomes(phones, old, "Cancelled")
-    await phones.tap("approver", told, "Show")
-    shown = await phones.see(
-        "approver", lambda m: m["message_id"] > told["message_id"] and short(card) in m["text"]
-    )
-    assert "Cancelled" in shown["text"]
-    assert "Approve" not in " ".join(labels(shown))
-
-
-async def test_many_pending_say_that_there_are_more(demo: Demo) -> None:
-    phones, _ = demo
-    for number in range(9):
-        await phones.say("member", f"expense {900 + number} EUR laptop {number}")
-    await phones.see("approver", lambda m: "laptop" in m["text"] and bool(m["buttons"]), times=9)
-    told = await ask(phones, "approver", "/pending")
-    assert "8 or more" in told["text"]
-    assert len(labels(told)) == 8
+    said = await phones.tap("member", card, data=f"n:{argument}")
+    assert said["answered"]
+    again = await ask(phones, "member", "/pending", "Nothing waits")
+    assert not again["buttons"]
+    assert buttons_of(await becomes(phones, card, "Approval needed")), "a card is never written over"

@@ -88,18 +88,19 @@ async def by_the_admin(scene: Scene, paper: str) -> None:
 
 
 async def by_pending(scene: Scene, paper: str) -> None:
-    """The list of what waits brings the card to the end of the private chat."""
-    listed = await ask(scene.phones, "approver", "/pending", paper)
-    names = [label for label in labels(listed) if "Show" in label]
-    rows = [line for line in listed["text"].splitlines() if "#" in line]
-    name = next(label for label, row in zip(names, rows, strict=True) if paper in row)
-    shown = await scene.phones.tap("approver", listed, name)
-    assert not shown["alert"], shown
-    card = await scene.phones.see(
-        "approver", lambda m: m["message_id"] > listed["message_id"] and paper in m["text"]
-    )
+    """Next brings one card after the other to the end of the private chat, up to this one's."""
+    listed = await ask(scene.phones, "approver", "/pending", "waiting for your signature")
+    while paper not in _pointed_at(listed):
+        assert not (await scene.phones.tap("approver", listed, "Next"))["alert"]
+        listed = await scene.phones.see("approver", "waiting for", after=listed["change"])
     await settled(scene.product)
-    await scene.tap("approver", card)
+    shown = [m for m in await scene.phones.messages("approver") if paper in m["text"] and m["buttons"]]
+    await scene.tap("approver", next(m for m in reversed(shown) if "Asked by" in m["text"]))
+
+
+def _pointed_at(listed: Seen) -> str:
+    """The row of the queue whose card stands above it."""
+    return next(line for line in str(listed["text"]).splitlines() if line.startswith("▸"))
 
 
 WAYS: Mapping[str, Way] = {

@@ -17,9 +17,7 @@ from storage.records.calls import from_row
 from tests.integration.lifecycle_stage import Life
 
 NEVER_RUN: Final = {"proposed", "pending", "denied", "expired"}
-_NO_STEP: Final = {"refused", "record.corrupt"} | {
-    f"call.{kind}" for kind in ("approved", "attempt", "late_result", "undone")
-}
+_STEPS: Final = {f"call.{status}": status for status in Status}
 _CHAINS: Final = ("acme", "_system")
 UNDO_RISK: Final[Mapping[str, Risk]] = {"undo_asks": Risk.HIGH, "undoable": Risk.LOW}
 
@@ -133,9 +131,9 @@ class Checks:
             assert ends == self._heads[tenant]
 
     def _step(self, event: AuditEvent) -> None:
-        if event.kind in _NO_STEP or event.call_id is None:
+        to = _STEPS.get(event.kind)
+        if to is None or event.call_id is None:
             return
-        to = Status(event.kind.removeprefix("call."))
         before = self._at.get(event.call_id)
         assert to in (INITIAL if before is None else TRANSITIONS[before]), f"{before} -> {to}"
         self._at[event.call_id] = to

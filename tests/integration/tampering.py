@@ -10,8 +10,9 @@ from typing import Final
 from core.digest import Json
 
 CORRUPT: Final = "corrupt_record"
-NONSENSE: Final = "policy_forbids"
-"""What cannot be assessed any more is of critical risk, which policy forbids."""
+NONSENSE: Final = "approval_invalid"
+"""What cannot be assessed any more is of critical risk, which asks for two signatures; and it is not what was
+signed."""
 SIGNED: Final[Mapping[str, Json]] = {"text": "tea", "amount": 1}
 """The arguments of every call that is changed."""
 ANOTHER: Final = "01890a5d-ac96-774b-bcce-b302099a8057"
@@ -66,6 +67,7 @@ CALLS: Final[Mapping[str, Sequence[tuple[object, str]]]] = {
     ],
     "dry_run_pin": [("v2", "approval_invalid")],
     "undo_of": [(ANOTHER, NONSENSE)],
+    "run_id": [(ANOTHER, CORRUPT)],  # nothing says any more what it must wait for
     "revision": [(0, "approval_invalid"), (2, "approval_invalid")],
     "consent_digest": [(_ZEROS, "approval_invalid"), ("", "approval_invalid")],
     "status": [
@@ -108,7 +110,6 @@ CALLS_NOT_COVERED: Final[Mapping[str, tuple[object, str]]] = {
     "note": ("x", "words"),
     "retry_of": (ANOTHER, "a link to show"),
     "source_message": (5, "where replies go"),
-    "run_id": (ANOTHER, "which others were asked for with it"),
     "step": (5, "its place among them"),
 }
 """Columns of tool_calls that no signature covers, each with what may stand there and why it does no harm."""
@@ -128,6 +129,44 @@ APPROVALS_NOT_COVERED: Final[Mapping[str, tuple[object, str]]] = {
     "comment": ("x", "words"),
     "at": (0, "a time to show"),
 }
+
+GRANTS: Final[Mapping[str, Sequence[tuple[object, str]]]] = {
+    "id": [(ANOTHER, "approval_invalid")],
+    "tenant_id": [("umbrella", "approval_invalid")],
+    "tool": [("high_once", "approval_invalid"), ("", "approval_invalid")],
+    "definition_hash": [(_ZEROS, "approval_invalid")],
+    "requester_id": [("bob", "approval_invalid")],
+    "scope": [
+        ('{"text":"dinner","amount":200}', "approval_invalid"),
+        ('{"text":"lunch","amount":199}', "approval_invalid"),
+        ('{"amount":200}', "approval_invalid"),
+        ("{}", "approval_invalid"),
+        ("[]", "approval_invalid"),
+        ("{", "approval_invalid"),
+    ],
+    "conversation_id": [("acme-bob", "approval_invalid")],
+    "granted_by": [("ann", "approval_invalid"), ("bob", "approval_invalid"), ("nobody", "approval_invalid")],
+    "created_at": [(10**14, "approval_invalid")],
+    "expires_at": [(0, "approval_invalid")],
+    "revoked_at": [(0, "approval_invalid")],
+}
+"""Columns of grants that are looked at once more when what a grant let through starts."""
+GRANTS_NOT_COVERED: Final[Mapping[str, tuple[object, str]]] = {
+    "account_id": ("acme-account-bob", "who may see it and revoke it"),
+    "granted_by_name": ("Mallory", "words"),
+    "call_id": (ANOTHER, "a link to show"),
+    "used": (99, "a number to show"),
+    "revoked_by": ("bob", "a name to show"),
+}
+"""Columns of grants that change nothing for what was let through already."""
+WIDENED: Final[Mapping[str, object]] = {
+    "scope": '{"text":"dinner","amount":900}',
+    "expires_at": 10**14,
+    "revoked_at": None,
+    "requester_id": "bob",
+}
+"""What somebody who has the database can do to a grant, for calls that are asked for afterwards: no signature
+covers a grant's row. The audit has what was granted."""
 
 
 def changes(

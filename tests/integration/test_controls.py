@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from telegram import Bot, Chat, User
 
-from bot.bootstrap import load_policy_file
 from bot.clock import SystemClock
+from bot.policy_file import load_policy_file
 from bot.telegram.api import Api
 from bot.telegram.turn import AlreadyHandled, Front, Turn
 from core.errors import ConfigError
@@ -46,6 +46,8 @@ class _Nobody:
     def wake(self, chat: int) -> None: ...
 
     def refresh(self, chat: int, message_id: int) -> None: ...
+
+    def step_buttons(self, chat: int, message_id: int, *, opened: bool) -> None: ...
 
 
 async def _no_menu(_chat: int, _role: Role) -> None: ...

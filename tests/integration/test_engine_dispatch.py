@@ -86,7 +86,7 @@ async def test_a_policy_tightened_to_ask_asks_for_what_was_allowed(world: World)
     call = await world.propose("low_once")
     world.rules('[[rule]]\ndecision = "requires_approval"\napprovers = "admin"\nself_approval = false\n')
     assert code_of(await world.start(call)) == "approval_invalid"
-    await lapsed(world, call.id, "do not count")
+    await lapsed(world, call.id, "It was allowed unasked, and policy asks for a signature now")
     again = await world.call(call)
     assert code_of(await world.vote(again, "cat", shown=True)) == "not_approver"
     assert (await world.execute(await world.approve(again, "dan"))).success
@@ -137,7 +137,9 @@ async def test_a_tool_whose_assess_breaks_today_is_taken_for_critical(world: Wor
         world.registry.get("low_once"),
         assess=broken,  # type: ignore[arg-type]
     )
-    assert code_of(await world.start(call)) == "policy_forbids"
+    assert code_of(await world.start(call)) == "approval_invalid"
+    again = await world.call(call)
+    assert (again.risk, again.verdict.count) == (Risk.CRITICAL, 2)
 
 
 # What somebody who has the database writes over after the approval (T7), and the code that stops it.

@@ -10,7 +10,7 @@ from core.engine.execute import again, interrupt
 from core.errors import Refusal
 from core.ids import CallId
 from core.lifecycle import Status
-from core.model import SYSTEM, Principal
+from core.model import SYSTEM, Principal, Vote
 from core.ports import Records
 from tests.kit.world import UMBRELLA, World, chat_of, code_of, principal, refusal_of
 
@@ -188,6 +188,7 @@ async def test_invariant_3_a_call_that_has_ended_never_runs_again(world: World) 
     done = await world.done("low_once")
     failed = await world.done("fails")
     denied = await world.propose("critical_once")
+    await world.vote(denied, "cat", Vote.DENIED)
     cancelled = await world.propose("high_once")
     await world.cancel(cancelled)
     expired = await world.propose("high_once")

@@ -81,10 +81,11 @@ async def test_a_tenant_of_one_signs_for_itself(world: World) -> None:
     assert outcome.success
 
 
-async def test_critical_calls_are_denied_with_the_reason_until_two_can_sign(world: World) -> None:
-    call = await world.propose("critical_once")
-    assert call.status is Status.DENIED
-    assert "needs 2 signatures" in call.verdict.reason
+async def test_critical_calls_ask_for_two_who_did_not_ask(world: World) -> None:
+    call = await world.propose("critical_once", by="cat")
+    assert (call.status, call.verdict.count, call.verdict.note) == (Status.PROPOSED, 2, "")
+    await world.approve(call, "cid")
+    assert (await world.execute(await world.approve(call, "gus"))).success
 
 
 # --------------------------------------------------------------------------- once

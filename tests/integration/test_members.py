@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -13,26 +15,64 @@ from bot.codes import CODE_LENGTH, new_code
 from core.engine.answers import Refused
 from core.engine.members import (
     Invited,
+    InviteEnded,
     RoleChanged,
     at_machine,
     code_hash,
+    end_invite,
     invite,
     join,
+    leave,
     offer_claim,
+    open_invites,
     set_role,
 )
 from core.errors import HTTP_STATUS, Code
 from core.ids import CROCKFORD, SYSTEM_TENANT, PersonId, TenantId
 from core.model import SYSTEM, Channel, Principal, Role, Tenant
 from core.ports import Records
-from tests.kit.world import ACME, SOLO, UMBRELLA, World, code_of, principal
+from storage.database import backend_of
+from storage.writer import Writer
+from tests.kit.world import ACME, SOLO, UMBRELLA, World, chat_of, code_of, principal
 
 EMPTY = TenantId("empty")
 CODE = "A7F3Q2B9KM"
 
 
+ADMIN = frozenset({Role.ADMIN})
+
+
+@asynccontextmanager
+async def another_writer(world: World) -> AsyncIterator[Writer]:
+    """Somebody else who writes into the same database, over a connection of their own."""
+    writer = Writer(backend_of(world.place.address), new_id=world.new_id)
+    writer.start()
+    try:
+        yield writer
+    finally:
+        await writer.close()
+
+
 async def unit(world: World, verb: Callable[..., Any], **given: Any) -> Any:
     return await world.unit(lambda records: verb(records, now=world.clock.now(), **given))
+
+
+async def set_to(
+    world: World, to: Role | None, *, person: str, by: Principal | str = "dan", writer: Writer | None = None
+) -> Any:
+    who = principal(by) if isinstance(by, str) else by
+
+    def work(records: Records) -> Any:
+        return set_role(
+            records, by=who, person_id=PersonId(person), role=to, now=world.clock.moment, env=world.env
+        )
+
+    return await (writer or world.db.writer).run("set_role", work)
+
+
+async def left(world: World, name: str, tenant: TenantId = ACME) -> Any:
+    by = principal(name, tenant)
+    return await world.unit(lambda records: leave(records, by=by, now=world.clock.moment, env=world.env))
 
 
 async def role(world: World, name: str, tenant: TenantId = ACME) -> Role | None:
@@ -166,7 +206,7 @@ NOT_ADMINS = {
 @pytest.mark.parametrize(("by", "code"), NOT_ADMINS.values(), ids=list(NOT_ADMINS))
 async def test_only_admins_invite_and_change_roles(world: World, by: Principal, code: str) -> None:
     assert code_of(await invited(world, by=by)) == code
-    changed = await unit(world, set_role, by=by, person_id=PersonId("bob"), role=Role.ADMIN)
+    changed = await set_to(world, Role.ADMIN, person="bob", by=by)
     assert code_of(changed) == code
     assert await role(world, "bob") is Role.MEMBER
     joined = await unit(world, join, person_id=PersonId("eve"), code_hash=code_hash(CODE))
@@ -175,30 +215,30 @@ async def test_only_admins_invite_and_change_roles(world: World, by: Principal, 
 
 @pytest.mark.parametrize("by", [principal("dan"), at_machine(ACME)], ids=["admin", "machine"])
 async def test_an_admin_and_the_machine_change_roles(world: World, by: Principal) -> None:
-    changed = await unit(world, set_role, by=by, person_id=PersonId("bob"), role=Role.APPROVER)
+    changed = await set_to(world, Role.APPROVER, person="bob", by=by)
     assert (changed.before, changed.role) == (Role.MEMBER, Role.APPROVER)
     kind, actor, content = await last_event(world)
     assert (kind, actor) == ("member.role", by.actor)
     assert '"before":"member"' in content
-    removed = await unit(world, set_role, by=by, person_id=PersonId("bob"), role=None)
+    removed = await set_to(world, None, person="bob", by=by)
     assert (removed.before, removed.role) == (Role.APPROVER, None)
     assert (await last_event(world))[0] == "member.removed"
-    added = await unit(world, set_role, by=by, person_id=PersonId("eve"), role=Role.MEMBER)
+    added = await set_to(world, Role.MEMBER, person="eve", by=by)
     assert (added.before, added.role) == (None, Role.MEMBER)
 
 
 async def test_authority_is_read_anew(world: World) -> None:
     dan = principal("dan")
-    await unit(world, set_role, by=dan, person_id=PersonId("bob"), role=Role.ADMIN)
-    await unit(world, set_role, by=principal("bob"), person_id=PersonId("dan"), role=Role.MEMBER)
-    refused = await unit(world, set_role, by=dan, person_id=PersonId("bob"), role=None)
+    await set_to(world, Role.ADMIN, person="bob", by=dan)
+    await set_to(world, Role.MEMBER, person="dan", by=principal("bob"))
+    refused = await set_to(world, None, person="bob", by=dan)
     assert code_of(refused) == "not_admin"
 
 
 @pytest.mark.parametrize("to", [None, Role.MEMBER, Role.APPROVER])
 @pytest.mark.parametrize("by", [principal("sol"), at_machine(SOLO)], ids=["admin", "machine"])
 async def test_the_last_admin_stays(world: World, by: Principal, to: Role | None) -> None:
-    refused = await unit(world, set_role, by=by, person_id=PersonId("sol"), role=to)
+    refused = await set_to(world, to, person="sol", by=by)
     assert isinstance(refused, Refused)
     assert code_of(refused) == "last_admin"
     assert await role(world, "sol", SOLO) is Role.ADMIN
@@ -206,23 +246,101 @@ async def test_the_last_admin_stays(world: World, by: Principal, to: Role | None
 
 async def test_one_of_two_admins_may_go(world: World) -> None:
     dan = principal("dan")
-    await unit(world, set_role, by=dan, person_id=PersonId("bob"), role=Role.ADMIN)
-    gone = await unit(world, set_role, by=dan, person_id=PersonId("dan"), role=None)
+    await set_to(world, Role.ADMIN, person="bob", by=dan)
+    gone = await set_to(world, None, person="dan", by=dan)
     assert gone.role is None
 
 
 async def test_the_same_role_again_changes_nothing(world: World) -> None:
     before = await world.db.reader.read(lambda records: records.audit.heads())
-    same = await unit(world, set_role, by=principal("dan"), person_id=PersonId("dan"), role=Role.ADMIN)
+    same = await set_to(world, Role.ADMIN, person="dan", by=principal("dan"))
     assert (same.before, same.role) == (Role.ADMIN, Role.ADMIN)
     assert await world.db.reader.read(lambda records: records.audit.heads()) == before
 
 
 async def test_nobody_unknown_is_changed_or_removed(world: World) -> None:
     for name, to in (("?", Role.MEMBER), ("eve", None), ("zoe", None)):
-        refused = await unit(world, set_role, by=principal("dan"), person_id=PersonId(name), role=to)
+        refused = await set_to(world, to, person=name, by=principal("dan"))
         assert code_of(refused) == "not_found"
     assert await role(world, "zoe", UMBRELLA) is Role.ADMIN
+
+
+async def test_of_two_admins_who_remove_each_other_one_stays(world: World) -> None:
+    await set_to(world, Role.ADMIN, person="bob")
+    async with another_writer(world) as other:
+        for _ in range(5):
+            answers = await asyncio.gather(
+                set_to(world, None, person="bob", by="dan"),
+                set_to(world, None, person="dan", by=principal("bob", roles=ADMIN), writer=other),
+            )
+            assert sorted(type(each).__name__ for each in answers) == ["Refused", "RoleChanged"]
+            members = await world.read(lambda records: records.people.members(ACME))
+            (stays,) = [member.person_id for member in members if member.role is Role.ADMIN]
+            gone = "bob" if stays == "dan" else "dan"
+            await set_to(world, Role.ADMIN, person=gone, by=at_machine(ACME))
+
+
+async def test_of_two_admins_who_step_down_at_once_one_stays(world: World) -> None:
+    await set_to(world, Role.ADMIN, person="bob")
+    async with another_writer(world) as other:
+        answers = await asyncio.gather(
+            set_to(world, Role.MEMBER, person="bob", by=principal("bob", roles=ADMIN)),
+            set_to(world, None, person="dan", by="dan", writer=other),
+        )
+    assert [code_of(each) for each in answers if isinstance(each, Refused)] == ["last_admin"]
+    members = await world.read(lambda records: records.people.members(ACME))
+    assert len([member for member in members if member.role is Role.ADMIN]) == 1
+
+
+async def test_somebody_leaves_by_themselves(world: World) -> None:
+    gone = await left(world, "cat")
+    assert (gone.before, gone.role) == (Role.APPROVER, None)
+    assert await role(world, "cat") is None
+    assert (await last_event(world))[:2] == ("member.left", "cat")
+    assert code_of(await left(world, "cat")) == "not_a_member"
+    assert code_of(await left(world, "dan")) == "last_admin"
+    assert await role(world, "dan") is Role.ADMIN
+
+
+async def test_when_an_approver_goes_open_calls_are_asked_of_the_others(world: World) -> None:
+    await set_to(world, None, person="cid")
+    await set_to(world, None, person="gus")
+    call = await world.propose("high_once")
+    chats = {card.chat for card in await world.read(lambda records: records.cards.of(call.id))}
+    assert chats == {chat_of("ann"), chat_of("cat"), chat_of("dan")}
+    await set_to(world, Role.APPROVER, person="bob")
+    chats = {card.chat for card in await world.read(lambda records: records.cards.of(call.id))}
+    assert chat_of("bob") in chats, "who became an approver is asked"
+    await set_to(world, None, person="cat")
+    assert code_of(await world.vote(call, "cat")) == "not_a_member"
+    await world.approve(call, "bob")
+
+
+async def test_open_invites_are_listed_and_ended_by_admins(world: World) -> None:
+    await invited(world)
+    opened = await unit(world, open_invites, by=principal("dan"))
+    assert [(each.role, each.created_by) for each in opened] == [(Role.APPROVER, "dan")]
+    for by, code in ((principal("cat"), "not_admin"), (principal("zoe", ACME), "not_a_member")):
+        assert code_of(await unit(world, open_invites, by=by)) == code
+        assert code_of(await unit(world, end_invite, by=by, code_hash=code_hash(CODE))) == code
+    elsewhere = await unit(world, end_invite, by=principal("zoe"), code_hash=code_hash(CODE))
+    assert code_of(elsewhere) == "not_found"
+    ended = await unit(world, end_invite, by=principal("dan"), code_hash=code_hash(CODE))
+    assert isinstance(ended, InviteEnded)
+    kind, actor, content = await last_event(world)
+    assert (kind, actor) == ("member.uninvited", "dan")
+    assert code_hash(CODE) not in content
+    assert await unit(world, open_invites, by=principal("dan")) == []
+    again = await unit(world, end_invite, by=principal("dan"), code_hash=code_hash(CODE))
+    assert code_of(again) == "not_found"
+    joined = await unit(world, join, person_id=PersonId("eve"), code_hash=code_hash(CODE))
+    assert code_of(joined) == "invite_invalid"
+
+
+async def test_a_used_invite_is_not_open(world: World) -> None:
+    await invited(world)
+    await unit(world, join, person_id=PersonId("eve"), code_hash=code_hash(CODE))
+    assert await unit(world, open_invites, by=principal("dan")) == []
 
 
 def test_codes_are_long_enough_and_readable() -> None:

@@ -14,6 +14,7 @@ from typing import Any, cast
 import psycopg
 import pytest
 import pytest_asyncio
+from sqlalchemy import select
 
 from core.audit import check_chain
 from core.errors import ConfigError, StorageUnavailable
@@ -21,7 +22,9 @@ from core.ids import PersonId
 from core.model import Person
 from core.ports import Records
 from storage.database import Database, backend_of
-from storage.postgresql import PipelinedSession
+from storage.postgresql import PipelinedSession, PostgresqlLink
+from storage.schema import api_tokens
+from storage.statements import Statement, arg
 from storage.writer import Writer
 from tests.kit.clock import NOON
 from tests.kit.databases import Place, new_place, start_postgresql
@@ -289,3 +292,33 @@ async def test_a_unit_waits_for_the_server_no_more_often_than_it_must(
     found["finish"] = trips()
     print("round trips:", ", ".join(f"{name} {count}" for name, count in found.items()))
     assert found == PINNED
+
+
+# --------------------------------------------------------------------------- prepared statements
+
+
+async def test_a_statement_that_was_skipped_with_a_failed_unit_is_usable_again(world: World) -> None:
+    """The sixth use of a statement prepares it. Where the server skips that, since something before it in the
+    pipeline failed, the statement must not be taken for prepared from then on."""
+    link = cast("PostgresqlLink", backend_of(world.place.address).connect())
+    try:
+        session = cast("PipelinedSession", link.begin())
+
+        def fail(*, then: Callable[[], None]) -> None:
+            session.save()
+            with suppress(psycopg.Error):  # told here or later, as the pipeline has it
+                session._connection.execute("SELECT 1 / 0")
+                then()
+            session.undo()
+            session.release()
+
+        for _ in range(2):  # psycopg looks at a rollback's answer only where it runs it for the first time
+            fail(then=lambda: None)
+        read = Statement(select(api_tokens.c.name).where(api_tokens.c.id == arg("id_")))
+        for _ in range(5):
+            assert session.one(read, id_="nope") is None
+        fail(then=lambda: session.do(read, id_="nope"))
+        for _ in range(3):
+            assert session.one(read, id_="nope") is None
+    finally:
+        link.close()

@@ -11,7 +11,7 @@ import pytest
 from core.errors import CorruptRecord, StorageUnavailable
 from core.ids import AccountId, CallId, ConversationId, PersonId, TenantId
 from core.lifecycle import Status
-from core.model import Channel, Identity, Person, Role
+from core.model import Channel, Identity, Invite, Person, Role
 from storage.times import from_ms, maybe_from_ms, to_ms
 from tests.kit.clock import NOON
 from tests.kit.world import ACME, GROUP, UMBRELLA, World, chat_of
@@ -152,25 +152,42 @@ async def test_what_was_said_last(world: World) -> None:
 async def test_an_invite_is_spent_once_and_in_time(world: World) -> None:
     def add(code: str) -> Any:
         return world.unit(
-            lambda r: r.people.add_invite(
-                code,
-                tenant_id=ACME,
-                role=Role.APPROVER,
-                created_by="dan",
-                now=NOON,
-                expires_at=NOON + timedelta(hours=1),
+            lambda r: r.invites.add(
+                Invite(
+                    code_hash=code,
+                    tenant_id=ACME,
+                    role=Role.APPROVER,
+                    created_by="dan",
+                    created_at=NOON,
+                    expires_at=NOON + timedelta(hours=1),
+                )
             )
         )
 
     def use(code: str, hours: float = 0) -> Any:
-        return world.unit(lambda r: r.people.use_invite(code, by=ANN, now=NOON + timedelta(hours=hours)))
+        return world.unit(lambda r: r.invites.use(code, by=ANN, now=NOON + timedelta(hours=hours)))
 
     await add("a")
     await add("b")
-    assert (await use("a"))[:2] == (ACME, Role.APPROVER)
-    assert await use("a") is None
-    assert await use("b", hours=1) is None
-    assert await use("nowhere") is None
+    await add("c")
+    found = await world.read(lambda r: r.invites.find("a", now=NOON))
+    assert found is not None
+    assert (found.tenant_id, found.role, found.created_by) == (ACME, Role.APPROVER, "dan")
+    assert await use("a")
+    assert not await use("a")
+    assert await world.read(lambda r: r.invites.find("a", now=NOON)) is None
+    assert not await use("b", hours=1)
+    assert not await use("nowhere")
+    assert [each.code_hash for each in await world.read(lambda r: r.invites.open(ACME, now=NOON))] == [
+        "b",
+        "c",
+    ]
+    assert await world.unit(lambda r: r.invites.end("c", now=NOON))
+    assert not await world.unit(lambda r: r.invites.end("c", now=NOON))
+    assert not await use("c")
+    assert not await world.unit(lambda r: r.invites.end("a", now=NOON))
+    later = NOON + timedelta(hours=1)
+    assert await world.read(lambda r: r.invites.open(ACME, now=later)) == []
 
 
 async def test_a_chat_that_got_a_new_id_is_followed(world: World) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from sqlalchemy import Table
 
@@ -14,7 +16,9 @@ from core.lifecycle import Status
 from core.model import Risk, ToolCall
 from core.registry import ToolRegistry
 from core.tool import ToolContext, ToolResult
-from storage.schema import approvals, tool_calls
+from storage.schema import approvals, grants, tool_calls
+from tests.integration.granting import LUNCH, granted, try_revoke
+from tests.integration.granting import ask as ask_to_pay
 from tests.integration.tampering import (
     ANOTHER,
     APPROVALS,
@@ -22,7 +26,10 @@ from tests.integration.tampering import (
     CALLS,
     CALLS_NOT_COVERED,
     CORRUPT,
+    GRANTS,
+    GRANTS_NOT_COVERED,
     SIGNED,
+    WIDENED,
     Change,
     changes,
 )
@@ -40,8 +47,9 @@ ALL = [
     [
         (tool_calls, set(CALLS), set(CALLS_NOT_COVERED)),
         (approvals, set(APPROVALS), set(APPROVALS_NOT_COVERED)),
+        (grants, set(GRANTS), set(GRANTS_NOT_COVERED)),
     ],
-    ids=["tool_calls", "approvals"],
+    ids=["tool_calls", "approvals", "grants"],
 )
 def test_t07_every_column_is_tried(table: Table, covered: set[str], not_covered: set[str]) -> None:
     columns = {column.name for column in table.columns}
@@ -72,6 +80,50 @@ async def test_t07_what_is_changed_after_the_approval_does_not_run(world: World)
         f" {len(approvals.columns)} columns, {refused} refusals audited,"
         f" {world.ledger.effects.total()} effects, as signed"
     )
+
+
+@pytest.mark.parametrize("change", changes(GRANTS, GRANTS_NOT_COVERED), ids=lambda each: each.column)
+async def test_t07_a_grant_that_is_changed_after_it_let_a_call_through(world: World, change: Change) -> None:
+    made = await granted(world)
+    call = await ask_to_pay(world)
+    assert call.verdict.grant == made.id
+    world.place.damage(f"UPDATE grants SET {change.column} = ? WHERE id = ?", change.value, made.id)
+    answer = await world.start(call)
+    if not change.code:
+        assert isinstance(answer, Started), "it was let through as it is"
+        return
+    assert code_of(answer) == change.code
+    assert (await world.call(call)).status is Status.PROPOSED, "it is asked for now"
+    assert _trace(world, call.id)
+    assert world.ledger.effects[call.id] == 0
+
+
+@pytest.mark.parametrize("arguments", ['{"text":"lunch","amount":199}', '{"text":"dinner","amount":200}'])
+async def test_t07_what_a_grant_let_through_is_what_runs(world: World, arguments: str) -> None:
+    """Also where the grant would let the changed call through as well: nobody asked for that one."""
+    await granted(world)
+    call = await ask_to_pay(world)
+    world.change(call, "arguments", arguments)
+    assert code_of(await world.start(call)) == "approval_invalid"
+    assert world.ledger.effects[call.id] == 0
+
+
+@pytest.mark.parametrize("column", WIDENED)
+async def test_t07_the_audit_has_what_was_granted_whatever_its_row_says(world: World, column: str) -> None:
+    """Nothing covers a grant's row but the audit: who widens it there is found out, and gets no critical
+    call through."""
+    made = await granted(world)
+    if column == "revoked_at":
+        await try_revoke(world, made)
+    world.place.damage(f"UPDATE grants SET {column} = ? WHERE id = ?", WIDENED[column], made.id)
+    by = "bob" if column == "requester_id" else "ann"
+    assert (await ask_to_pay(world, 5000, by=by)).status is Status.PROPOSED
+    told = [json.loads(event.content) for event in world.chain() if event.kind == "grant.made"]
+    assert [(each["grant"], each["scope"], each["requester"]) for each in told] == [(made.id, LUNCH, "ann")]
+    assert told[0]["expires_at"] == made.expires_at.isoformat()
+    revoked = [event for event in world.chain() if event.kind == "grant.revoked"]
+    assert len(revoked) == (column == "revoked_at")
+    assert not list(check_chain(world.chain()))
 
 
 async def test_t07_a_vote_of_another_call_does_not_count(world: World) -> None:

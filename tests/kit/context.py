@@ -60,4 +60,5 @@ def context_of(started: Started, clock: FakeClock, db: Database) -> ToolContext:
         progress=_no_progress,
         cancellation=_GoOn(),
         store=_Store(db),
+        pin=call.dry_run_pin,
     )

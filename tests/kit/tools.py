@@ -96,6 +96,12 @@ def assess(arguments: Note, _context: AssessContext) -> Risk:
     return Risk.MEDIUM if arguments.amount <= 500 else Risk.HIGH
 
 
+def price(arguments: Note, _context: AssessContext) -> Risk:
+    if arguments.amount <= 100:
+        return Risk.MEDIUM
+    return Risk.HIGH if arguments.amount <= 1000 else Risk.CRITICAL
+
+
 def registry_of(ledger: Ledger) -> ToolRegistry:
     """The tools of a test world. Names say risk and kind: `high_once` is of high risk, not idempotent."""
 
@@ -121,6 +127,7 @@ def registry_of(ledger: Ledger) -> ToolRegistry:
             *(tool(f"{risk}_once", risk=risk, run=write) for risk in Risk),
             *(tool(f"{risk}_again", risk=risk, run=write, idempotent=True) for risk in Risk),
             tool("spend", run=write, assess=assess),
+            tool("pay", risk=Risk.MEDIUM, run=write, assess=price, scope=("text",)),
             tool("undoable", run=write, undo=Undo(run=take_back)),
             tool("undo_asks", run=write, undo=Undo(run=take_back, risk=Risk.HIGH, within_s=60)),
             tool("fails", run=fail),

@@ -24,8 +24,8 @@ ONCE: Final = (
     Control(
         name="a message's idempotency key",
         file="core/engine/propose.py",
-        old="    elif proposal.message is not None:",
-        new="    elif proposal.message is None:",
+        old="    if proposal.message is None:\n        return None\n",
+        new="    if proposal.message is not None:\n        return None\n",
         tests=(f"{RACES}::test_a_hundred_proposals_of_one_message_are_one",),
     ),
     Control(
@@ -119,8 +119,8 @@ CONSENT: Final = (
     Control(
         name="a vote counts for its own digest",
         file="core/approvals.py",
-        old="            and approval.consent_digest == digest\n",
-        new="            and digest\n",
+        old="        elif may and vote.consent_digest == digest:",
+        new="        elif may and digest:",
         tests=("tests/unit/core/test_approvals.py",),
     ),
     Control(

@@ -8,14 +8,24 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.sabotage import calls, people, records
+from tests.sabotage import calls, chat, consent, people, records, runs, teams, waiting
 from tests.sabotage.control import Control
 
 CONTROLS: Final[tuple[Control, ...]] = (
     *calls.ONCE,
     *calls.CONSENT,
+    *consent.SIGNATURES,
+    *consent.GRANTED,
     *people.AUTHORITY,
     *people.POLICY,
+    *teams.MEMBERS,
+    *teams.TEAMS,
+    *waiting.EDITED,
+    *waiting.TIMED,
+    *waiting.SEEN,
+    *runs.ORDER,
+    *runs.ALL,
+    *chat.CHAT,
     *records.AUDIT,
     *records.OUT,
 )

@@ -116,7 +116,7 @@ POLICY: Final = (
     ),
     Control(
         name="a policy that is broken is none",
-        file="bot/bootstrap.py",
+        file="bot/policy_file.py",
         old="    except PolicyError as error:",
         new="    except PolicyError as error:\n        return DEFAULT_POLICY",
         tests=(f"{OURS}::test_a_policy_that_cannot_be_read_is_no_policy",),
@@ -144,5 +144,54 @@ POLICY: Final = (
         old="    if rule.names and not named and rule.decision is PolicyDecision.REQUIRES_APPROVAL:",
         new="    if rule.names and not named and rule.decision is PolicyDecision.DENY:",
         tests=("tests/unit/core/test_policy_evaluate.py",),
+    ),
+    Control(
+        name="a condition that cannot be told denies",
+        file="core/policy/evaluate.py",
+        old="                failed = error.message",
+        new='                failed, differs = "", f"when {error}"',
+        tests=(
+            "tests/unit/core/test_policy_conditions.py::test_a_condition_that_comes_to_no_answer_denies_with_the_reason",
+        ),
+    ),
+    Control(
+        name="a condition is true or false, nothing between",
+        file="core/policy/conditions.py",
+        old="        if found is not True and found is not False:",
+        new="        if found is None:",
+        tests=("tests/unit/core/test_policy_conditions.py",),
+    ),
+    Control(
+        name="arguments beyond all measure stay out of conditions",
+        file="core/policy/conditions.py",
+        old="        _refuse_beyond_measure(self._facts.arguments)\n",
+        new="",
+        tests=(
+            "tests/unit/core/test_policy_conditions.py::test_arguments_beyond_all_measure_never_reach_the_library",
+        ),
+    ),
+    Control(
+        name="the limit never speaks of critical calls",
+        file="core/policy/limits.py",
+        old=" or not facts.amount or facts.risk is Risk.CRITICAL:",
+        new=" or not facts.amount:",
+        tests=("tests/unit/core/test_policy_evaluate.py",),
+    ),
+    Control(
+        name="only an admin sets the limit",
+        file="core/engine/limits.py",
+        old="        if tenant is None or facts.role is not Role.ADMIN:",
+        new="        if tenant is None:",
+        tests=("tests/integration/test_limits.py::test_nobody_but_an_admin_sets_it",),
+    ),
+    Control(
+        name="a policy is in force once it is audited",
+        file="bot/policy_file.py",
+        old='            await self._uow.run("policy", lambda records: self._record(records, found))',
+        new="            self._policy = found.after or self._policy\n"
+        '            await self._uow.run("policy", lambda records: self._record(records, found))',
+        tests=(
+            "tests/integration/test_policy_file.py::test_a_policy_that_cannot_be_audited_is_not_in_force_yet",
+        ),
     ),
 )

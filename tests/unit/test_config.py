@@ -90,6 +90,9 @@ def test_what_the_example_has_commented_out_is_valid_too(
     text = re.sub(rf"(?m)^# ({key[1]} = )", r"\1", EXAMPLE.read_text(encoding="utf-8"))
     secret = tmp_path / "telegram_token"
     secret.write_text(TOKEN)
+    shared = tmp_path / "http_key"
+    shared.write_text("k" * 48)
+    text = text.replace("/run/secrets/http_key", str(shared))
     write.write_text(text.replace("/run/secrets/telegram_token", str(secret)))
     assert tomllib.loads(write.read_text())[key[0]][key[1]]
     assert getattr(getattr(load(write, environ={}), key[0]), key[1]) is not None

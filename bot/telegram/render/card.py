@@ -12,16 +12,16 @@ from datetime import datetime
 from typing import Final
 
 from bot.telegram.buttons import Verb
-from bot.telegram.render import parts
+from bot.telegram.render import parts, signing
 from bot.telegram.render.arguments import ROOM, Arguments, arguments, file_of
 from bot.telegram.render.ended import ENDED, again_row, end_reply, says_not_done, undo_row
 from bot.telegram.render.message import DANGER, MESSAGE_MOST, SUCCESS, Button, Shown, on_call, parsed_units
 from bot.telegram.render.parts import Scene, dotted, lines
 from bot.telegram.render.safe import brief, lookalikes
 from bot.telegram.render.times import moment
-from core.approvals import who_may_sign
+from core.grants import offer_of
 from core.lifecycle import EXECUTING, Status
-from core.model import CallView, PolicyDecision, StartMode, Vote
+from core.model import CallView, PolicyDecision, StartMode, ToolCall
 from core.registry import ToolRegistry
 from core.tool import Effect, Tool
 
@@ -62,10 +62,17 @@ def line(
     if view.outcome is None or view.undone_by or call.undo_of:
         return card(view, tool=tool, now=now, registry=registry, private=private)
     if call.status is Status.COMPLETED:
-        return Shown(html=_result_line(scene), buttons=undo_row(scene), complete=False)
+        shown = lines(_result_line(scene), _let_through(scene))
+        return Shown(html=shown, buttons=undo_row(scene), complete=False)
     if call.status is Status.FAILED and says_not_done(view) and view.outcome.marked_by is None:
-        return Shown(html=_failed_line(scene), buttons=again_row(scene, "🔁 Retry"), complete=False)
+        shown = lines(_failed_line(scene), _let_through(scene))
+        return Shown(html=shown, buttons=again_row(scene, "🔁 Retry"), complete=False)
     return card(view, tool=tool, now=now, registry=registry, private=private)
+
+
+def _let_through(scene: Scene) -> str:
+    """The grant that it used; "" where it would not have asked anyway."""
+    return f"♻️ {parts.granted_by(scene)}" if scene.view.call.verdict.grant is not None else ""
 
 
 def _result_line(scene: Scene) -> str:
@@ -92,6 +99,7 @@ def _proposed(scene: Scene) -> Shown:
     top = lines(
         parts.head(scene, "🟡", "Approval needed again" if again else "Approval needed"),
         parts.title(scene),
+        signing.edited(scene),
         f"⚠️ It came back to be signed again: <i>{brief(call.note, parts.REASON_MOST)}</i>" if again else "",
         dotted(parts.kind(scene), parts.linked(scene)),
     )
@@ -100,21 +108,41 @@ def _proposed(scene: Scene) -> Shown:
         f"Why it asks: <i>{brief(call.verdict.reason, parts.REASON_MOST)}</i>" if call.verdict.reason else "",
         f"💡 <i>{brief(call.verdict.note, parts.REASON_MOST)}</i>" if call.verdict.note else "",
         dotted(parts.asked_by(scene), _expiry(scene)),
-        _signatures(scene),
+        signing.signatures(scene),
     )
     block, delivery = _arguments(scene, taken=parsed_units(top) + parsed_units(bottom))
     return Shown(
         html=lines(top, block.html, delivery, bottom),
-        buttons=(
-            (
-                on_call("✅ Approve", Verb.APPROVE, call, style=SUCCESS),
-                on_call("⛔ Deny", Verb.DENY, call, style=DANGER),
-            ),
-            (on_call("✖️ Cancel", Verb.CANCEL, call),),
-        ),
+        buttons=_ways(scene),
         complete=block.complete,
         document=file_of(call) if scene.private and not block.fits else None,
     )
+
+
+def _ways(scene: Scene) -> tuple[tuple[Button, ...], ...]:
+    """What can be done with a call that waits. The same for all who see it: each tap is judged by itself."""
+    call = scene.view.call
+    change = [on_call("✏️ Edit", Verb.EDIT, call)] if can_be_edited(call) else []
+    longer = [on_call("⏱ +1 h", Verb.EXTEND, call)] if call.expires_at is not None else []
+    similar = [on_call("♻️ Approve similar…", Verb.SIMILAR, call)] if can_be_granted(scene) else []
+    return (
+        (
+            on_call("✅ Approve", Verb.APPROVE, call, style=SUCCESS),
+            on_call("⛔ Deny", Verb.DENY, call, style=DANGER),
+        ),
+        (*change, *longer, on_call("✖️ Cancel", Verb.CANCEL, call)),
+        (on_call("💬 Deny with reason", Verb.REASONS, call), *similar),
+    )
+
+
+def can_be_edited(call: ToolCall) -> bool:
+    """Whether there is anything to change: an undo is bound to what it takes back."""
+    return call.undo_of is None and bool(call.arguments)
+
+
+def can_be_granted(scene: Scene) -> bool:
+    """Whether calls like this one may be approved for a while, by anybody."""
+    return offer_of(scene.view.call, scene.tool, person=None, role=None)
 
 
 def _arguments(scene: Scene, *, taken: int) -> tuple[Arguments, str]:
@@ -140,14 +168,6 @@ def _expiry(scene: Scene) -> str:
     return "" if call.expires_at is None else f"expires {moment(call.expires_at, now=scene.now)}"
 
 
-def _signatures(scene: Scene) -> str:
-    """Who may sign, and how many have where it takes more than one."""
-    verdict = scene.view.call.verdict
-    given = len(parts.votes(scene.view, Vote.APPROVED))
-    tally = f" · approvals {given}/{verdict.count}" if verdict.count > 1 else ""
-    return lines(f"To be signed by {who_may_sign(verdict)}{tally}", parts.approved_by(scene) if given else "")
-
-
 def _warning(scene: Scene) -> str:
     """A warning of letters that pass for others; hidden characters are spelt out where they stand."""
     if scene.hides:
@@ -166,6 +186,7 @@ def _pending(scene: Scene) -> Shown:
     return _open(
         scene,
         parts.head(scene, "🟠", f"{'Allowed' if allowed else 'Approved'}, waiting {waits}"),
+        signing.edited(scene),
         dotted(parts.approved_by(scene), by),
         buttons=((on_call("✖️ Cancel", Verb.CANCEL, call),),),
     )

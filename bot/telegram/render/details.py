@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from bot.telegram.render import parts
+from bot.telegram.render import parts, signing
 from bot.telegram.render.arguments import arguments, described, digest, json_file
 from bot.telegram.render.ended import undoing
 from bot.telegram.render.message import Document, Shown
@@ -54,6 +54,8 @@ def call_details(
                 parts.linked(scene),
             ),
             _policy(view),
+            parts.granted_by(scene) if view.call.verdict.grant is not None else "",
+            signing.edited(scene),
             _waits(scene),
             *_votes(scene),
             _ran(scene),

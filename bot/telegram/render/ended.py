@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from bot.telegram.buttons import Verb
-from bot.telegram.render import parts
+from bot.telegram.render import parts, signing
 from bot.telegram.render.message import Button, Shown, on_call
 from bot.telegram.render.parts import Scene, dotted, lines
 from bot.telegram.render.safe import brief
@@ -24,6 +24,8 @@ _UNCLEAR: Final = frozenset({"bad_result", "timeout", "cancelled", "error"})
 
 _NOTHING: Final = "Nothing was changed."
 _PARTIAL_MOST: Final = 600
+_DENIALS: Final = 3
+_REASONS_MOST: Final = 1500
 _RETRY: Final = " Retry makes a new call, which goes through approval like any other."
 
 
@@ -54,6 +56,7 @@ def _completed(scene: Scene) -> Shown:
         html=lines(
             parts.head(scene, "↩️", "Undone") if undone else parts.head(scene, "🟢", "Done", after=took),
             parts.title(scene, struck=undone),
+            signing.edited(scene),
             parts.result(scene),
             undoing(view),
             dotted(parts.linked(scene), parts.approved_by(scene), open_until),
@@ -83,6 +86,7 @@ def _failed(scene: Scene) -> Shown:
         html=lines(
             parts.head(scene, "🔴", "Timed out: it took too long" if timed_out else "Failed"),
             parts.title(scene),
+            signing.edited(scene),
             parts.error(scene),
             parts.result(scene, most=_PARTIAL_MOST),
             _what_stands(scene),
@@ -118,12 +122,13 @@ def says_not_done(view: CallView) -> bool:
 def _denied(scene: Scene) -> Shown:
     denials = parts.votes(scene.view, Vote.DENIED)
     if denials:
-        denial = denials[-1]
-        by = f" by {parts.person(denial.person_name)}, {moment(denial.at, now=scene.now)}"
+        last = denials[-_DENIALS:]
+        by = "; ".join(f"{parts.person(one.person_name)}, {moment(one.at, now=scene.now)}" for one in last)
+        reasons = [one.comment for one in last if one.comment.strip()]
         return _unrun(
             scene,
-            parts.head(scene, "⛔", "Denied", rest=by),
-            parts.quoted(denial.comment) if denial.comment.strip() else "",
+            parts.head(scene, "⛔", "Denied", rest=f" by {by}"),
+            *(parts.quoted(reason, most=_REASONS_MOST // len(reasons)) for reason in reasons),
             _NOTHING,
         )
     rule = scene.view.call.verdict.rule
@@ -167,6 +172,7 @@ def _unrun(scene: Scene, first: str, *rest: str) -> Shown:
         html=lines(
             first,
             parts.title(scene, struck=True),
+            signing.edited(scene),
             *rest,
             dotted(parts.linked(scene), parts.asked_by(scene)),
         ),
@@ -200,9 +206,9 @@ def _reply_denied(view: CallView, sign: str) -> str:
     denials = parts.votes(view, Vote.DENIED)
     if not denials:
         return f"⛔ {sign} was denied by policy; the card above says why. {_NOTHING}"
-    return (
-        f"⛔ {parts.person(denials[-1].person_name)} denied {sign}{parts.said(denials[-1]) or '.'} {_NOTHING}"
-    )
+    last = denials[-1]
+    why = parts.said(last, most=parts.REASON_MOST) or "."
+    return f"⛔ {parts.person(last.person_name)} denied {sign}{why} {_NOTHING}"
 
 
 _REPLIES: Final[Mapping[Status, Callable[[CallView, str], str]]] = {

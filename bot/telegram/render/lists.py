@@ -1,35 +1,48 @@
-"""Lists: history, what waits, members, audit; and one call in full."""
+"""Lists: history, what waits, audit; and one call in full."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
 from bot.telegram.render import parts
 from bot.telegram.render.details import call_details
 from bot.telegram.render.message import MESSAGE_MOST, Button, Shown, parsed_units
-from bot.telegram.render.parts import NAME_MOST, SIGNS, WORDS, lines, person
+from bot.telegram.render.parts import NAME_MOST, SIGNS, WORDS, lines
 from bot.telegram.render.safe import brief
 from bot.telegram.render.times import local, moment, stamp, zone_of
 from core.audit import AuditEvent
-from core.model import Membership, ToolCall
+from core.model import ToolCall
 from core.queries import HistoryRow, Page
 from core.registry import ToolRegistry
 
-__all__ = ["audit", "call_details", "general_titles", "history", "members", "pending"]
+__all__ = ["audit", "call_details", "general_titles", "history", "queue"]
 
 _TITLE_MOST: Final = 70
+_QUEUE: Final = 5
 _FACTS_MOST: Final = 200
 _FOOTER_MOST: Final = 150
 _DIGEST: Final = re.compile(r"^[0-9a-f]{64}$")
-_LESS: Final = frozenset({"revision", "channel"})
+_LESS: Final = frozenset({"revision", "channel", "facts"})
 _KINDS: Final[Mapping[str, str]] = {
     "call.proposed": "asked for, awaiting signature",
     "call.pending": "cleared to run",
+    "call.vote": "a vote, more are needed",
     "call.approved": "signed, more are needed",
+    "call.edited": "changed, to be signed anew",
+    "call.extended": "given more time",
+    "call.escalated": "others are asked as well",
+    "call.reminded": "reminded",
+    "call.rerouted": "others may sign now",
+    "call.unreached": "nobody who may sign is reached",
+    "call.ready": "its turn in the run",
+    "call.requested": "asked for over HTTP",
+    "grant.made": "a grant was made from it",
+    "grant.spent": "let through by a grant",
+    "grant.revoked": "its grant was revoked",
     "call.running": "started",
     "call.validating": "ran, being checked",
     "call.completed": "done",
@@ -97,39 +110,38 @@ def _paging(newer: str | None, older: str | None) -> tuple[tuple[Button, ...], .
     return (tuple(row),) if row else ()
 
 
-def pending(
+def queue(
     rows: Sequence[HistoryRow],
     *,
-    show: Sequence[str],
+    at: int,
     more: bool,
+    show: str | None,
+    following: str | None,
     now: datetime,
     titles: Mapping[str, str] | None = None,
 ) -> Shown:
-    """What waits for this person's signature, oldest first; `show` are the data of the buttons that bring
-    each card here. `more`: there are others after these. `titles` as in `history`."""
+    """What waits for this person's signature, oldest first, from number `at` (from 0) on. `show` and
+    `following` are the data of the buttons that bring its card here and go on to the next one; `more`: there
+    are others after these. `titles` as in `history`."""
     if not rows:
         return Shown(html="✅ Nothing waits for your signature.")
-    count = f"{len(rows)} or more wait" if more else "1 waits" if len(rows) == 1 else f"{len(rows)} wait"
+    if at >= len(rows):
+        return Shown(html="📋 Nothing more waits for your signature.")
+    count = f"{len(rows)} or more" if more else str(len(rows))
+    seen = rows[at : at + _QUEUE]
     told = [
-        f"🟡 <code>#{row.short_id}</code> {_title(row, titles)} — "
+        f"{'▸' if row is rows[at] else '·'} <code>#{row.short_id}</code> {_title(row, titles)} — "
         f"<i>{brief(row.requester_name, NAME_MOST)}</i>, {moment(row.created_at, now=now)}"
-        for row in rows
+        for row in seen
     ]
-    buttons = [
-        Button(text=f"🔍 Show #{row.short_id}", data=data) for row, data in zip(rows, show, strict=True)
-    ]
+    after = len(rows) - at - len(seen)
+    rest = f"… and {after} {'or more ' if more else ''}after these" if after > 0 else ""
+    where = f", this is number {at + 1}" if len(rows) > 1 else ""
+    buttons = [Button(text=f"🔍 Show #{rows[at].short_id}", data=show)] if show else []
+    buttons += [Button(text=f"Next ▸ ({at + 2} of {count})", data=following)] if following else []
     return Shown(
-        html=_fitted(f"📋 <b>{count} for your signature</b>", told, "<i>Tap one to see its card.</i>"),
-        buttons=tuple(tuple(buttons[at : at + 2]) for at in range(0, len(buttons), 2)),
-    )
-
-
-def members(people: Iterable[Membership]) -> Shown:
-    """Who is here and what they may do."""
-    told = [f"{person(one.name)} · {one.role.value}" for one in people]
-    count = "1 member" if len(told) == 1 else f"{len(told)} members"
-    return Shown(
-        html=_fitted(f"👥 <b>{count}</b>", told, "<code>/invite approver</code> brings somebody in.")
+        html=lines(f"📋 <b>{count} waiting</b> for your signature{where}", *told, rest),
+        buttons=(tuple(buttons),) if buttons else (),
     )
 
 

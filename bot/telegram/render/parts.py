@@ -23,6 +23,7 @@ TITLE_MOST: Final = 300
 NAME_MOST: Final = 48
 REASON_MOST: Final = 300
 TEXT_MOST: Final = 1500
+COMMENT_MOST: Final = 60
 _FOLDED: Final = 350
 _PEOPLE: Final = 5
 _SECRETS: Final = 200
@@ -118,9 +119,11 @@ def votes(view: CallView, vote: Vote) -> list[Approval]:
 
 
 def approved_by(scene: Scene) -> str:
-    """Who let it pass and when: people, or policy."""
+    """Who let it pass and when: people, a grant, or policy."""
     view = scene.view
     given = votes(view, Vote.APPROVED)
+    if not given and view.call.verdict.grant is not None:
+        return granted_by(scene)
     if not given:
         allowed = view.call.verdict.decision is PolicyDecision.ALLOW
         return "Allowed by policy, nobody had to sign" if allowed else ""
@@ -129,9 +132,18 @@ def approved_by(scene: Scene) -> str:
     return f"Approved by {'; '.join(names)}{more}"
 
 
-def said(approval: Approval) -> str:
+def granted_by(scene: Scene) -> str:
+    """The grant that let it pass without a signature: whose, until when, and where it is ended."""
+    grant = scene.view.grant
+    if grant is None:
+        return "Let through by a grant, /grants"
+    until = moment(grant.expires_at, now=scene.now)
+    return f"Let through by a grant of {person(grant.granted_by_name)}, until {until}, /grants"
+
+
+def said(approval: Approval, *, most: int = COMMENT_MOST) -> str:
     """What came with a vote, on the same line."""
-    return f": <i>“{brief(approval.comment, 150)}”</i>" if approval.comment else ""
+    return f": <i>“{brief(approval.comment, most)}”</i>" if approval.comment else ""
 
 
 def quoted(text: str, *, most: int = TEXT_MOST, whole: str = "") -> str:

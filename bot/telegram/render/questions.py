@@ -148,7 +148,8 @@ def refusal(refused: Refusal) -> Shown:
     """A no, with its reason; for input, what was given and what would be right."""
     if isinstance(refused, InvalidInput):
         field, given = brief(refused.field.replace("_", " "), 60), brief(refused.given, 100)
-        had = f"<code>{given}</code> does not fit. " if refused.given.strip() else ""
+        nothing = not refused.given.strip() or refused.given == "nothing"
+        had = "" if nothing else f"<code>{given}</code> does not fit. "
         missing = refused.given == "nothing" and refused.allowed == "it is required"
         told = f"🤔 <b>{field}</b> " + ("is missing." if missing else f"— {had}{_sentence(refused.allowed)}")
     else:

@@ -26,6 +26,7 @@ from bot.telegram.render.questions import (
     which_call,
 )
 from bot.telegram.render.safe import brief
+from bot.telegram.render.settings import CURRENCIES, ZONES, no_such_setting, settings
 from core.errors import CorruptRecord
 from core.model import Person, Role, Tenant, ToolCall
 from core.registry import ToolRegistry
@@ -54,6 +55,7 @@ __all__ = [
     "question",
     "refusal",
     "settings",
+    "shown_below",
     "start",
     "tools",
     "unknown",
@@ -72,19 +74,8 @@ EXAMPLES: Final = (
 )
 """What the buttons of /start say for a person, by number."""
 
-ZONES: Final = (
-    "Europe/London",
-    "Europe/Berlin",
-    "America/New_York",
-    "America/Los_Angeles",
-    "Asia/Kolkata",
-    "UTC",
-)
-CURRENCIES: Final = ("EUR", "USD", "GBP", "CHF", "INR", "JPY")
-
 _EXAMPLE_TOOLS: Final = ("create_task", "create_expense", "create_expense")
 _TOOLS_MOST: Final = 40
-_PER_ROW: Final = 3
 _MAY: Final[Mapping[Role, str]] = {
     Role.MEMBER: "ask for things",
     Role.APPROVER: "ask for things and sign what others ask for",
@@ -97,7 +88,9 @@ _ABOUT: Final[Mapping[Role, Sequence[str]]] = {
         "/history — what was done; <code>/history failed 7d</code> narrows it",
         "<code>/call A7F3Q2</code> — one call in full",
         "/cancel — leave a question; <code>/cancel A7F3Q2</code> withdraws a call",
-        "/whoami and /settings — your role, time zone, currency, replies",
+        "/grants — what passes unasked for a while, and how to end it",
+        "/policy — what asks, and whom; <code>/policy explain expense 900 EUR desk</code> says why",
+        "/whoami and /settings — your role, time zone, currency, replies, quiet hours, away",
     ),
     Role.ADMIN: (
         "/members — who is here; <code>/invite approver</code> brings somebody in",
@@ -169,49 +162,6 @@ def whoami(who: Person, role: Role, tenant: Tenant, *, user_id: int) -> Shown:
     )
 
 
-def settings(who: Person, tenant: Tenant) -> Shown:
-    """/settings: what is set, and a tap for each choice."""
-    zone, currency = who.timezone or tenant.timezone, who.currency or tenant.currency
-    replies = "on" if who.end_replies else "off"
-    zones = [_choice("tz", name, name.rpartition("/")[2].replace("_", " "), chosen=zone) for name in ZONES]
-    currencies = [_choice("cur", code, code, chosen=currency) for code in CURRENCIES]
-    other = "off" if who.end_replies else "on"
-    return Shown(
-        html=lines(
-            "⚙️ <b>Settings</b>",
-            f"Time zone: <b>{brief(zone, 40)}</b>",
-            f"Currency: <b>{brief(currency, 10)}</b>, for amounts without one",
-            f"Replies: <b>{replies}</b>, when a call of yours is denied or ends late",
-            "<i>Others in words: <code>/settings Europe/Lisbon</code>, <code>/settings SEK</code>.</i>",
-        ),
-        buttons=(
-            *_rows(zones),
-            *_rows(currencies),
-            (_choice("replies", other, f"Turn replies {other}", chosen=""),),
-        ),
-    )
-
-
-def no_such_setting(words: str) -> Shown:
-    """/settings with something that cannot be set."""
-    return Shown(
-        html=lines(
-            f"I do not know <i>{brief(words, 60)}</i>. Nothing was changed.",
-            "It takes a time zone such as <code>Europe/Lisbon</code>, a currency such as <code>SEK</code>, "
-            "or <code>replies off</code>.",
-        )
-    )
-
-
-def _choice(name: str, value: str, label: str, *, chosen: str) -> Button:
-    mark = "✓ " if value == chosen else ""
-    return Button(text=mark + label, data=PageButton(Page.SETTING, f"{name}={value}").encode())
-
-
-def _rows(buttons: Sequence[Button]) -> list[tuple[Button, ...]]:
-    return [tuple(buttons[at : at + _PER_ROW]) for at in range(0, len(buttons), _PER_ROW)]
-
-
 def withdrawn(call: ToolCall) -> Shown:
     """A call was withdrawn by /cancel."""
     return Shown(html=f"✖️ <code>#{call.short_id}</code> is withdrawn. Nothing was changed.")
@@ -266,6 +216,11 @@ def admins_only() -> Shown:
 def moved_below(call: ToolCall) -> Shown:
     """A card that was brought again further down."""
     return Shown(html=f"<code>#{call.short_id}</code> is shown further down now.")
+
+
+def shown_below(number: int) -> Shown:
+    """What stays of the queue once Next was tapped."""
+    return Shown(html=f"📋 Number {number} is shown further down.")
 
 
 def audit_head(*, seq: int, digest: str) -> Shown:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.engine import Proposed
@@ -20,11 +21,61 @@ class Toast:
 
 def voted(call: ToolCall, vote: Vote) -> Toast:
     """The vote counted."""
+    if vote is Vote.DENIED and call.status is Status.PROPOSED:
+        return Toast("Your no counts. More are needed to deny it.")
     if vote is Vote.DENIED:
         return Toast("Denied. Nothing was changed.")
     if call.status is Status.PROPOSED:
         return Toast("Your signature counts. More are needed.")
     return Toast("Approved. It runs now.")
+
+
+def once_more() -> Toast:
+    """A first tap on a critical call."""
+    return Toast(
+        "This is critical. Tap Approve once more within 10 s to sign. Nothing was changed yet.", alert=True
+    )
+
+
+def extended(call: ToolCall) -> Toast:
+    """There is more time to decide."""
+    until = f" It expires at {call.expires_at:%H:%M} UTC now." if call.expires_at is not None else ""
+    return Toast(f"One hour more.{until}")
+
+
+def run_extended(steps: int) -> Toast:
+    """There is more time to decide what waits of a run."""
+    return Toast(f"One hour more for {'1 step' if steps == 1 else f'{steps} steps'}.")
+
+
+def choose_below() -> Toast:
+    """A question with buttons was sent."""
+    return Toast("Please choose below.")
+
+
+def write_below() -> Toast:
+    """A question was sent that is answered in words."""
+    return Toast("Please write it below.")
+
+
+def granted() -> Toast:
+    """A grant was made with the signature."""
+    return Toast("Approved, and similar calls pass for a while.")
+
+
+def revoked() -> Toast:
+    """A grant was ended."""
+    return Toast("Revoked. Calls like it are asked for again.")
+
+
+def nothing_more() -> Toast:
+    """Next, where nothing follows."""
+    return Toast("Nothing more waits for your signature.")
+
+
+def left() -> Toast:
+    """A question was left."""
+    return Toast("Left as it is. Nothing was changed.")
 
 
 def voted_before(call: ToolCall, approval: Approval) -> Toast:
@@ -93,3 +144,22 @@ def saved(what: str) -> Toast:
 def too_old() -> Toast:
     """A list or question whose state is gone."""
     return Toast("This is from an older question. Nothing was changed; please ask again.", alert=True)
+
+
+def all_of_run(word: str, steps: int, *, more_needed: bool) -> Toast:
+    """What was meant for all of a run's steps counted for all. `more_needed`: by others as well."""
+    what = "1 step" if steps == 1 else f"{steps} steps"
+    after = "They run in order now." if word == "Approved" else "Nothing of it was done."
+    if more_needed:
+        after = "That counts; more people must say so."
+    return Toast(f"{word}: {what}. {after}")
+
+
+def some_of_run(word: str, done: Sequence[int], not_done: Sequence[int], why: Refusal) -> Toast:
+    """What was meant for all of a run's steps did not count for some, and why for the first of these."""
+    counted = f"{word}: {_numbers(done)}. " if done else ""
+    return Toast(f"{counted}Not {_numbers(not_done)}: {why.message}", alert=True)
+
+
+def _numbers(steps: Sequence[int]) -> str:
+    return f"step{'s' if len(steps) > 1 else ''} {', '.join(map(str, steps))}"

@@ -7,10 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.approvals import consent_digest_of, refuse_decider, tally, who_may_sign
+from core.approvals import (
+    consent_digest_of,
+    joined,
+    refuse_decider,
+    signers,
+    tally,
+    who_may_sign,
+    why_unsigned,
+)
 from core.ids import AccountId, CallId, ConversationId, PersonId, TenantId
-from core.model import Channel, Principal, Role, Vote
-from tests.kit.records import ASKS, approval, call
+from core.model import Channel, Membership, Principal, Role, Verdict, Vote
+from tests.kit.records import ALLOWS, ASKS, approval, call, member
 
 CAT, DAN = PersonId("cat"), PersonId("dan")
 
@@ -149,7 +157,146 @@ def test_a_refusal_says_who_signs() -> None:
         ({"self_approval": True}, "the requester or an approver"),
         ({"named": (CAT,)}, "the person the rule names"),
         ({"named": (CAT, DAN)}, "one of 2 named people"),
+        ({"named": (CAT, DAN), "count": 2}, "2 of 2 named people"),
+        ({"count": 2}, "2 approvers"),
+        ({"count": 3, "approvers": Role.ADMIN}, "3 admins"),
+        ({"count": 2, "approvers": Role.MEMBER}, "2 members"),
+        ({"count": 2, "self_approval": True}, "2 approvers, one of whom may be the requester"),
     ],
 )
 def test_who_may_sign_in_words(change: dict[str, Any], words: str) -> None:
     assert who_may_sign(replace(ASKS, **change)) == words
+
+
+# --------------------------------------------------------------------------- who may, by name
+
+
+PEOPLE = [member("dan", Role.ADMIN), member("cat", Role.APPROVER), member("ann"), member("bob")]
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        ({}, ["Dan", "Cat"]),
+        ({"approvers": Role.ADMIN}, ["Dan"]),
+        ({"approvers": Role.MEMBER}, ["Dan", "Cat", "Bob"]),
+        ({"self_approval": True}, ["Dan", "Cat", "Ann"]),
+        ({"named": (CAT, PersonId("ann"))}, ["Cat"]),
+    ],
+)
+def test_those_of_today_who_may_sign(change: dict[str, Any], names: list[str]) -> None:
+    may = signers(replace(ASKS, **change), requester=PersonId("ann"), members=PEOPLE)
+    assert [each.name for each in may] == names
+
+
+def crowd(number: int) -> list[Membership]:
+    return [member(f"p{place}", Role.APPROVER) for place in range(number)]
+
+
+@pytest.mark.parametrize(
+    ("number", "count", "words"),
+    [
+        (1, 1, "P0"),
+        (2, 1, "P0 or P1"),
+        (5, 1, "P0, P1, P2, P3 or P4"),
+        (6, 1, "one of P0, P1, P2, P3, P4 and 1 more"),
+        (8, 1, "one of P0, P1, P2, P3, P4 and 3 more"),
+        (3, 2, "2 of P0, P1, P2"),
+        (7, 3, "3 of P0, P1, P2, P3, P4 and 2 more"),
+    ],
+)
+def test_at_most_five_are_named(number: int, count: int, words: str) -> None:
+    assert who_may_sign(replace(ASKS, count=count), crowd(number)) == words
+
+
+def test_long_names_leave_room_for_what_is_said() -> None:
+    """The answer to a tap has 200 characters."""
+    long = [replace(each, name=f"{each.name} {'x' * 80}") for each in crowd(9)]
+    for who in ("ann", "bob"):
+        refusal = refuse_decider(call(), ASKS, by=person(who), role=Role.MEMBER, members=lambda: long)
+        assert refusal is not None
+        assert "and 4 more" in refusal.message[:200]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"), [(["a"], "a"), (["a", "b"], "a or b"), (["a", "b", "c"], "a, b or c"), ([], "")]
+)
+def test_words_are_joined_as_people_do(words: list[str], expected: str) -> None:
+    assert joined(words, "or") == expected
+
+
+# --------------------------------------------------------------------------- why signatures do not count
+
+
+def why(today: Verdict, *votes: Any, role_of: Any = approver, **changes: Any) -> str:
+    asked = call(**changes)
+    counted = tally(asked, today, votes, digest=consent_digest_of(asked), role_of=role_of)
+    assert not counted.complete
+    return why_unsigned(asked, today, counted)
+
+
+LAPSED = "The signatures on it do not count any more"
+
+
+@pytest.mark.parametrize(
+    ("today", "role", "clause"),
+    [
+        (ASKS, None, "Cat is not a member any more"),
+        (ASKS, Role.MEMBER, "Cat is not an approver any more"),
+        (replace(ASKS, approvers=Role.ADMIN), Role.APPROVER, "Cat is not an admin any more"),
+        (replace(ASKS, named=(DAN,)), Role.APPROVER, "the rule does not name Cat any more"),
+    ],
+)
+def test_a_signature_that_lapsed_says_why(today: Verdict, role: Role | None, clause: str) -> None:
+    assert why(today, approval(call()), role_of=lambda _person: role) == f"{LAPSED}: {clause}."
+
+
+def test_the_requesters_own_signature_that_lapsed_says_why() -> None:
+    assert why(ASKS, approval(call(), "ann")) == f"{LAPSED}: Ann asked for it and may not sign it."
+
+
+def test_a_signature_on_something_else_says_so() -> None:
+    other = replace(approval(call()), consent_digest="0" * 64)
+    assert why(ASKS, other) == f"{LAPSED}: Cat signed something else."
+
+
+def test_too_few_signatures_say_how_many_are_asked_for() -> None:
+    told = why(replace(ASKS, count=2), approval(call()))
+    assert told == "Policy asks for 2 signatures now, and it has 1 (default for high risk)."
+
+
+def test_what_was_allowed_says_so() -> None:
+    told = why(ASKS, verdict=ALLOWS)
+    assert told == "It was allowed unasked, and policy asks for a signature now (default for high risk)."
+
+
+def test_no_signatures_at_all() -> None:
+    assert why(ASKS) == f"{LAPSED}."
+    assert why_unsigned(call(), ASKS, None) == "The signatures on it cannot be counted."
+
+
+# --------------------------------------------------------------------------- denials
+
+
+def noes(*votes: Any, verdict: Verdict = ASKS, role_of: Any = approver) -> int:
+    return len(tally(call(), verdict, votes, digest=consent_digest_of(call()), role_of=role_of).denials)
+
+
+DENIED = replace(approval(call()), vote=Vote.DENIED)
+
+
+def test_a_no_counts_whatever_has_changed_since() -> None:
+    assert noes(DENIED) == 1
+    assert noes(replace(DENIED, consent_digest="0" * 64)) == 1
+    assert noes(replace(DENIED, revision=2)) == 0
+    assert noes(DENIED, role_of=lambda _person: Role.MEMBER) == 0
+
+
+def test_enough_noes_outweigh_a_quorum() -> None:
+    votes = [approval(call(), "dan"), DENIED]
+    strict = tally(call(), ASKS, votes, digest=consent_digest_of(call()), role_of=approver)
+    assert (strict.denied, strict.complete, len(strict.approvals)) == (True, False, 1)
+    assert why_unsigned(call(), ASKS, strict) == "Cat said no to it, and today's policy heeds that."
+    mild = replace(ASKS, denials=2)
+    lenient = tally(call(), mild, votes, digest=consent_digest_of(call()), role_of=approver)
+    assert (lenient.denied, lenient.complete) == (False, True)

@@ -91,6 +91,7 @@ FAILURES: list[tuple[int, dict[str, Any], str, int]] = [
     (12, {"definition_hash": "e" * 64}, "approval_invalid", 403),
     (12, {"tally": Tally(approvals=(), needed=1)}, "approval_invalid", 403),
     (12, {"tally": None}, "approval_invalid", 403),
+    (12, {"tally": None, "grant_fault": "It was revoked."}, "approval_invalid", 403),
 ]
 
 
@@ -222,6 +223,24 @@ def test_an_allowed_call_needs_no_votes_but_must_be_unchanged() -> None:
     check(facts(call=allowed, today=ALLOWS, tally=None))
     altered = replace(allowed, arguments={"text": "gold"})
     assert refusal(call=altered, today=ALLOWS, tally=None).code is Code.APPROVAL_INVALID
+
+
+def test_a_grant_stands_for_signatures_unless_something_is_wrong_with_it() -> None:
+    check(facts(tally=None, grant_fault=""))
+    assert refusal(tally=None, grant_fault="It was revoked.").message == "It was revoked."
+    check(facts(grant_fault="It was revoked."))  # signatures that count stand for themselves
+
+
+def test_a_grant_is_no_way_round_the_others() -> None:
+    altered = replace(call(), arguments={"text": "gold"})
+    assert refusal(call=altered, grant_fault="").code is Code.APPROVAL_INVALID
+    assert refusal(definition_hash="e" * 64, grant_fault="").code is Code.APPROVAL_INVALID
+    assert refusal(today=DENIES, grant_fault="").code is Code.POLICY_FORBIDS
+
+
+def test_a_policy_that_was_not_asked_lets_nothing_through() -> None:
+    with pytest.raises(Refusal, match="cannot be evaluated"):
+        GUARDS[11](facts(today=None, grant_fault=""))
 
 
 def test_checks_after_the_sixth_need_a_call() -> None:

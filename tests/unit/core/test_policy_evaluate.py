@@ -1,17 +1,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.ids import PersonId
-from core.model import Membership, PolicyDecision, Risk, Role, Verdict
+from core.ids import PersonId, TenantId
+from core.model import Channel, Membership, PolicyDecision, Risk, Role, Tenant, Verdict
 from core.policy import DEFAULT_POLICY, Facts, Policy, Rule, evaluate, load_policy
 from core.policy.evaluate import eligible
+from core.policy.limits import LIMIT_RULE, money_of
 from tests.kit.records import ASKS, member
+from tests.kit.tools import tool
+from tools.create_expense import ExpenseLimits, create_expense
 
 ANN, CAT, DAN = PersonId("ann"), PersonId("cat"), PersonId("dan")
 TEAM = (member("dan", Role.ADMIN), member("cat", Role.APPROVER), member("ann"), member("bob"))
@@ -47,7 +50,7 @@ def judged(*rules: Rule, **changes: Any) -> Verdict:
         (Risk.LOW, "allow", None),
         (Risk.MEDIUM, "requires_approval", {"ann", "cat", "dan"}),
         (Risk.HIGH, "requires_approval", {"cat", "dan"}),
-        (Risk.CRITICAL, "deny", None),
+        (Risk.CRITICAL, "requires_approval", {"cat", "dan"}),
     ],
 )
 def test_the_defaults_by_risk(risk: Risk, decision: str, signers: set[str] | None) -> None:
@@ -68,14 +71,16 @@ def test_four_eyes_an_approver_who_asks_cannot_sign() -> None:
     assert eligible(verdict, requester=CAT, person=DAN, role=Role.ADMIN)
 
 
-def test_more_than_one_signature_is_refused_with_the_reason_and_the_remedy() -> None:
-    verdict = judged(rule(count=2))
-    assert verdict.decision is PolicyDecision.DENY
-    assert "needs 2 signatures" in verdict.reason
-    assert "count = 1" in verdict.reason
-    assert verdict.rule == "r"
-    critical = evaluate(DEFAULT_POLICY, facts(Risk.CRITICAL))
-    assert critical.decision is PolicyDecision.DENY
+def test_critical_calls_need_two_approvers() -> None:
+    verdict = evaluate(DEFAULT_POLICY, facts(Risk.CRITICAL))
+    assert (verdict.decision, verdict.count) == (PolicyDecision.REQUIRES_APPROVAL, 2)
+    assert not verdict.self_approval
+    assert not verdict.note
+
+
+def test_a_rule_asks_for_as_many_signatures_as_it_says() -> None:
+    assert (judged(rule(count=2)).count, judged(rule(count=2)).rule) == (2, "r")
+    assert judged(rule(), risk=Risk.CRITICAL).count == 2
 
 
 def test_count_one_in_a_rule_lets_critical_calls_be_asked() -> None:
@@ -89,7 +94,7 @@ def test_a_tenant_of_one_signs_for_itself_and_is_told(risk: Risk) -> None:
     alone = (member("ann", Role.ADMIN),)
     verdict = evaluate(DEFAULT_POLICY, facts(risk, members=alone, role=Role.ADMIN))
     assert verdict.decision is PolicyDecision.REQUIRES_APPROVAL
-    assert (verdict.self_approval, verdict.count, verdict.named) == (True, 1, ())
+    assert (verdict.self_approval, verdict.count, verdict.named, verdict.denials) == (True, 1, (), 1)
     assert "only member" in verdict.note
     assert eligible(verdict, requester=ANN, person=ANN, role=Role.ADMIN)
 
@@ -103,7 +108,53 @@ def test_where_nobody_can_sign_the_proposal_says_so_with_the_remedy() -> None:
 def test_the_only_approver_asking_is_told_that_nobody_can_sign() -> None:
     pair = (member("cat", Role.APPROVER), member("ann"))
     verdict = evaluate(DEFAULT_POLICY, facts(requester=CAT, role=Role.APPROVER, members=pair))
-    assert "Nobody here can sign" in verdict.note
+    assert verdict.note == "Nobody here can sign this. An admin can bring somebody in with /invite approver."
+
+
+@pytest.mark.parametrize(
+    ("members", "change", "note"),
+    [
+        (
+            ("dan", "ann"),
+            {},
+            "This needs 2 signatures, and only Dan can sign here. An admin can bring somebody in ",
+        ),
+        (("dan", "cat", "ann"), {}, ""),
+        (("dan", "cat", "ann"), {"count": 3}, "This needs 3 signatures, and only 2 people can sign here."),
+        (
+            ("dan", "cat", "ann"),
+            {"approvers": Role.ADMIN},
+            "only Dan can sign here. An admin can bring somebody in with /invite admin.",
+        ),
+        (
+            ("dan", "cat", "ann"),
+            {"names": ("Ann",), "count": 1},
+            "Nobody here can sign this. An admin can change the rule in the policy file.",
+        ),
+    ],
+)
+def test_too_few_people_is_said_at_once_with_what_would_help(
+    members: tuple[str, ...], change: dict[str, Any], note: str
+) -> None:
+    team = tuple(each for each in TEAM if each.person_id in members)
+    verdict = judged(rule(**({"count": 2} | change)), risk=Risk.CRITICAL, members=team)
+    assert verdict.decision is PolicyDecision.REQUIRES_APPROVAL
+    assert note in verdict.note
+    assert bool(note) is bool(verdict.note)
+
+
+def test_so_many_have_to_say_no_as_there_are_at_most() -> None:
+    assert judged(rule(denials=2)).denials == 2
+    assert judged(rule(denials=5)).denials == 2
+    assert judged(rule(denials=5, names=("Ann",))).denials == 1
+    assert judged(rule()).denials == 1
+
+
+def test_how_many_they_were_counts_not_how_many_are_known_today() -> None:
+    """As a backtest asks: the team had one member then."""
+    assert "only member" in evaluate(DEFAULT_POLICY, facts(size=1)).note
+    alone = (member("ann"),)
+    assert "Nobody here" in evaluate(DEFAULT_POLICY, facts(size=4, members=alone)).note
 
 
 def test_somebody_who_is_no_member_any_more_is_denied_whatever_the_rules_say() -> None:
@@ -137,6 +188,8 @@ def test_the_first_rule_that_matches_decides() -> None:
         ({"chat": "group"}, False),
         ({"chat": "100"}, True),
         ({"chat": "101"}, False),
+        ({"channels": frozenset({Channel.TELEGRAM, Channel.API})}, True),
+        ({"channels": frozenset({Channel.API})}, False),
     ],
 )
 def test_what_a_rule_matches(change: dict[str, Any], matches: bool) -> None:
@@ -162,6 +215,9 @@ def test_what_a_rule_says_wins_over_the_default() -> None:
     )
     assert (verdict.approvers, verdict.self_approval, verdict.expires_after_s) == (Role.ADMIN, False, 5)
     assert verdict.reason == "because"
+    more = rule(remind_after_s=60, escalate_to=Role.ADMIN, cards_to="-100", denials=2)
+    verdict2 = judged(more)
+    assert (verdict2.remind_after_s, verdict2.escalate_to, verdict2.cards_to) == (60, Role.ADMIN, "-100")
     assert {m.person_id for m in TEAM if may_sign(verdict, m)} == {DAN}
 
 
@@ -195,6 +251,85 @@ def test_a_denial_never_gives_the_reason_of_an_approval_as_its_own() -> None:
     assert verdict.reason != DEFAULT_POLICY.defaults[Risk.LOW].reason
 
 
+@pytest.mark.parametrize(
+    ("decision", "risk", "change", "reason"),
+    [
+        ("allow", Risk.HIGH, {}, "a rule of this team allows it"),
+        ("allow", Risk.LOW, {}, "low risk runs at once"),
+        ("requires_approval", Risk.LOW, {}, "a rule of this team asks for a signature"),
+        ("requires_approval", Risk.HIGH, {}, "high risk needs an approver who is not the requester"),
+        (
+            "requires_approval",
+            Risk.HIGH,
+            {"approvers": Role.ADMIN},
+            "a rule of this team asks for a signature",
+        ),
+        ("requires_approval", Risk.HIGH, {"count": 2}, "a rule of this team asks for a signature"),
+        ("requires_approval", Risk.HIGH, {"names": ("Cat",)}, "a rule of this team asks for a signature"),
+        ("deny", Risk.HIGH, {}, "a rule of this team forbids it"),
+    ],
+)
+def test_a_rule_without_a_reason_gives_one_that_is_true(
+    decision: str, risk: Risk, change: dict[str, Any], reason: str
+) -> None:
+    assert judged(rule(decision, **change), risk=risk).reason == reason
+
+
+# --------------------------------------------------------------------------- the limit set in chat
+
+EURO: Final = Tenant(
+    id=TenantId("acme"), name="Acme", active=True, currency="EUR", timezone="UTC", ask_above="50"
+)
+
+
+def limited(amount: str, risk: Risk = Risk.LOW, *, rules: tuple[Rule, ...] = (), **changes: Any) -> Verdict:
+    spent = {"amount": amount, "currency": "EUR", "tenant": EURO} | changes
+    return evaluate(Policy(rules=rules), facts(risk, **spent))
+
+
+@pytest.mark.parametrize("risk", [Risk.LOW, Risk.MEDIUM, Risk.HIGH])
+@pytest.mark.parametrize("amount", ["0", "0.01", "49.99", "50", "50.00"])
+def test_amounts_up_to_the_limit_run_at_once(risk: Risk, amount: str) -> None:
+    verdict = limited(amount, risk)
+    assert (verdict.decision, verdict.rule) == (PolicyDecision.ALLOW, LIMIT_RULE)
+    assert "50 EUR" in verdict.reason
+
+
+@pytest.mark.parametrize("amount", ["50.01", "51", "1e9", "-1", "NaN", "Infinity", "many", "sNaN"])
+def test_larger_ones_and_what_cannot_be_read_ask_at_least_as_medium_risk_does(amount: str) -> None:
+    verdict = limited(amount)
+    assert (verdict.decision, verdict.rule) == (PolicyDecision.REQUIRES_APPROVAL, LIMIT_RULE)
+    assert verdict.self_approval
+    for risk in (Risk.MEDIUM, Risk.HIGH):
+        assert limited(amount, risk) == evaluate(DEFAULT_POLICY, facts(risk, tenant=EURO))
+
+
+def test_another_currency_is_above_the_limit() -> None:
+    assert limited("1", currency="USD").decision is PolicyDecision.REQUIRES_APPROVAL
+    assert limited("1", currency="").decision is PolicyDecision.ALLOW
+
+
+def test_the_limit_never_speaks_of_critical_calls_of_what_spends_nothing_or_over_a_rule() -> None:
+    assert limited("1", Risk.CRITICAL).rule == "default for critical risk"
+    assert limited("", Risk.HIGH).rule == "default for high risk"
+    assert limited("1", rules=(rule("deny"),)).rule == "r"
+    assert limited("1", Risk.HIGH, tenant=None).rule == "default for high risk"
+    assert limited("1", Risk.HIGH, tenant=replace(EURO, ask_above=None)).rule == "default for high risk"
+
+
+def test_a_tenant_of_one_signs_what_is_above_its_limit() -> None:
+    alone = (member("ann", Role.ADMIN),)
+    assert "only member" in limited("900", members=alone, role=Role.ADMIN).note
+
+
+def test_the_amount_is_that_of_the_tools_own_field() -> None:
+    spends = create_expense(ExpenseLimits())
+    assert money_of(spends, {"amount": "12.50", "currency": "EUR"}) == ("12.50", "EUR")
+    assert money_of(spends, {"amount": 12}) == ("12", "")
+    assert money_of(spends, {"amount": True, "currency": None}) == ("", "")
+    assert money_of(tool("note"), {"amount": "12.50", "currency": "EUR"}) == ("", "")
+
+
 # --------------------------------------------------------------------------- who may sign
 
 
@@ -212,6 +347,10 @@ def test_a_denial_never_gives_the_reason_of_an_approval_as_its_own() -> None:
         ("ann", None, {"self_approval": True}, False),
         ("cat", Role.APPROVER, {"named": (DAN,)}, False),
         ("dan", Role.MEMBER, {"named": (DAN,)}, True),
+        ("dan", Role.ADMIN, {"named": (CAT,), "escalate_to": Role.ADMIN}, False),
+        ("dan", Role.ADMIN, {"named": (CAT,), "escalate_to": Role.ADMIN, "escalated": True}, True),
+        ("bob", Role.MEMBER, {"named": (CAT,), "escalate_to": Role.ADMIN, "escalated": True}, False),
+        ("ann", Role.ADMIN, {"escalate_to": Role.ADMIN, "escalated": True}, False),
     ],
 )
 def test_who_may_sign(person: str, role: Role | None, change: dict[str, Any], expected: bool) -> None:
@@ -248,7 +387,7 @@ def test_no_rule_makes_a_high_risk_call_self_signed_in_a_team(
     if asks and risk in {Risk.HIGH, Risk.CRITICAL}:
         assert may is (len(team) == 1)
     if asks:
-        assert verdict.count == 1
+        assert verdict.count == (1 if len(team) == 1 else count or (2 if risk is Risk.CRITICAL else 1))
     if decision is PolicyDecision.DENY:
         assert verdict.decision is PolicyDecision.DENY
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from core.model import PolicyDecision, Risk, Role
+from core.model import Channel, PolicyDecision, Risk, Role
 from core.policy import PolicyError, load_policy
 
 TOOLS = ["create_task", "create_expense", "print_label"]
@@ -25,15 +25,22 @@ role = ["member"]
 chat = "group"
 decision = "requires_approval"
 reason = "labels cost money"
-approvers = "admin"
+approvers = "approver"
 count = 2
 self_approval = false
 expires_after = "30m"
+channel = ["telegram", "cli"]
+when = "args.count > 3"
+denials = 2
+remind_after = "10m"
+escalate_to = "admin"
+cards_to = "approvers"
 
 [[rule]]
 chat = -100123
 decision = "requires_approval"
 approvers = ["Carol", " Dave "]
+cards_to = -77
 """
 
 
@@ -45,13 +52,18 @@ def test_a_policy_is_read_whole() -> None:
         PolicyDecision.ALLOW,
         frozenset({Risk.LOW}),
     )
-    assert second.approvers is Role.ADMIN
+    assert second.approvers is Role.APPROVER
     assert (second.count, second.self_approval, second.expires_after_s) == (2, False, 1800)
     assert (second.roles, second.chat, second.reason) == (
         frozenset({Role.MEMBER}),
         "group",
         "labels cost money",
     )
+    assert second.channels == frozenset({Channel.TELEGRAM, Channel.CLI})
+    assert second.when is not None
+    assert second.when.source == "args.count > 3"
+    assert (second.denials, second.remind_after_s, second.escalate_to) == (2, 600, Role.ADMIN)
+    assert (second.cards_to, third.cards_to) == ("approvers", "-77")
     assert (third.name, third.tool, third.chat) == ("rule 3", "*", "-100123")
     assert third.names == ("Carol", "Dave")
     assert (third.approvers, third.count, third.self_approval, third.expires_after_s) == (None,) * 4
@@ -110,6 +122,21 @@ MISTAKES: list[tuple[str, int, str]] = [
         6,
         "a rule named 'a' stands above already",
     ),
+    (after('desicion = "deny"'), 3, "did you mean 'decision'?"),
+    (after('risk = "hihg"'), 3, "did you mean 'high'?"),
+    (after('tool = "create_tsk"'), 3, "did you mean 'create_task'?"),
+    (after('channel = "sms"'), 3, "it is one of telegram, api, mcp, cli, system"),
+    (after("when = true"), 3, "when = True should be a condition in quotes"),
+    (after('when = ""'), 3, "when: it cannot be read: mismatched input the end"),
+    (after("denials = 0"), 3, "denials = 0 should be a whole number from 1 to 20"),
+    (after('remind_after = "x"'), 3, "remind_after = 'x' should be like"),
+    (after('expires_after = "1h"\nremind_after = "1h"'), 4, "shorter than expires_after"),
+    (after('escalate_to = "boss"'), 3, "it is one of member, approver, admin"),
+    (after('escalate_to = "approver"'), 3, "asks nobody besides those who sign anyway"),
+    (after('approvers = "admin"\nescalate_to = "admin"'), 4, "asks nobody besides"),
+    (after('cards_to = "me"'), 3, 'should be "requester", "approvers" or a chat id'),
+    (after('cards_to = ["a"]'), 3, 'should be "requester", "approvers" or a chat id'),
+    (after('approvers = ["Ann"]\ncount = 2'), 4, "count = 2 is more than the 1 who are named"),
     # A mistake of the second rule is not put down to the first one's line of the same key.
     (f"{after('count = 1')}\n{after('count = 99')}", 7, "whole number from 1 to 20"),
     (f'{after("count = 1")}\n[[ rule ]]\ntool = "*"\n', 5, "decision is missing"),
@@ -122,7 +149,8 @@ def test_each_mistake_is_named_with_its_line_and_what_would_be_right(text: str, 
     with pytest.raises(PolicyError) as raised:
         load_policy(text, tools=TOOLS)
     assert raised.value.line == line
-    assert raised.value.message.startswith(f"policy, line {line}: ")
+    assert raised.value.message.startswith(f"policy, line {line}, column {raised.value.column}: ")
+    assert raised.value.column >= 1
     assert says in raised.value.message
 
 
@@ -131,6 +159,86 @@ def test_a_text_that_breaks_off_is_said_to_do_so_on_its_last_line() -> None:
         load_policy('[[rule]]\ndecision = "allow"\n[[rule', tools=TOOLS)
     # Once: a last line without a newline is not counted (load._lines), so line 2 is named.
     assert raised.value.line == 3
+
+
+# what is written, and where the mistake inside the condition is
+PLACES: list[tuple[str, int, int]] = [
+    (after('when = "args.count >"'), 3, 21),
+    (after("when = 'args.count >'"), 3, 21),
+    (after('  "when"   =   "usr.role == 1"'), 3, 17),
+    (after('when = "args.note == \\"x\\" && usr.role == 1"'), 3, 31),
+    (after('when = "\\u0061rgs.note == 1 && usr.role == 1"'), 3, 32),
+    (after('when = "true &&\\n usr == 1"'), 3, 19),
+    (after("when = '''\nargs.count == 3 &&\n  usr.role == 1\n'''"), 5, 3),
+    (after('when = """args.count == 3 &&\n  usr.role == 1"""'), 4, 3),
+    (after('when = """\nargs.count \\\n   == 3 && usr.role == 1"""'), 5, 12),
+    ("\n".join([after("count = 1"), after('when = "usr == 1"')]), 7, 9),
+    ('rule = [{decision = "deny", when = "usr == 1"}]', 1, 1),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "column"), PLACES)
+def test_a_mistake_inside_a_condition_has_the_place_that_it_has_in_the_file(
+    text: str, line: int, column: int
+) -> None:
+    with pytest.raises(PolicyError) as raised:
+        load_policy(text, tools=TOOLS)
+    assert (raised.value.line, raised.value.column) == (line, column), raised.value.message
+
+
+def test_a_mistake_has_the_column_of_its_key() -> None:
+    for text, column in (
+        (after("  count = 0"), 3),
+        (after('"count" = 0'), 1),
+        ('\n  [[rule]]\ntool = "*"\n', 3),
+    ):
+        with pytest.raises(PolicyError) as raised:
+            load_policy(text, tools=TOOLS)
+        assert raised.value.column == column, text
+
+
+def rules(*tables: str) -> str:
+    return "\n".join(
+        f'[[rule]]\nname = "r{n}"\ndecision = "deny"\n{table}' for n, table in enumerate(tables, 1)
+    )
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        ("", 'tool = "create_task"'),
+        ("", ""),
+        ('tool = "create_*"', 'tool = "create_task"\nrisk = "low"'),
+        ('tool = "create_*"', 'tool = "create_*"\nwhen = "args.count > 3"'),
+        ('risk = ["low", "high"]', 'risk = "low"\nchat = "group"'),
+        ('risk = ["low", "medium", "high", "critical"]', ""),
+        ('role = ["member", "admin"]', 'role = "admin"'),
+        ('channel = ["api", "cli"]', 'channel = "cli"'),
+        ('chat = "-100"', "chat = -100\ncount = 2"),
+        ('tool = "*_*"', ""),
+    ],
+)
+def test_a_rule_that_one_above_takes_everything_from_is_a_mistake(earlier: str, later: str) -> None:
+    with pytest.raises(PolicyError, match="the rule 'r2' never decides: 'r1' above takes all") as raised:
+        load_policy(rules(earlier, later), tools=TOOLS)
+    assert raised.value.line == rules(earlier, later).splitlines().index("[[rule]]", 1) + 1
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        ('when = "args.count > 3"', ""),
+        ('tool = "create_task"', 'tool = "create_*"'),
+        ('risk = "low"', ""),
+        ('risk = "low"', 'risk = ["low", "high"]'),
+        ('role = "member"', 'role = "approver"'),
+        ('channel = "api"', ""),
+        ('chat = "private"', 'chat = "group"'),
+        ('chat = "-100"', ""),
+    ],
+)
+def test_a_rule_that_something_is_left_for_is_none(earlier: str, later: str) -> None:
+    assert len(load_policy(rules(earlier, later), tools=TOOLS).rules) == 2
 
 
 @given(st.text(max_size=300))
@@ -164,6 +272,11 @@ KEYS = st.sampled_from(
         "self_approval",
         "expires_after",
         "when",
+        "channel",
+        "denials",
+        "remind_after",
+        "escalate_to",
+        "cards_to",
     ]
 )
 

@@ -1,22 +1,39 @@
-"""T13's share of the policy: one that is missing, empty or broken lets nothing run unasked that matters."""
+"""T13's share of the policy: one that is missing, empty or broken lets nothing run unasked that matters,
+and no dangerous paraphrase is let through, whatever the parser made of it and whatever rules there are."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from bot.bootstrap import load_policy_file
-from core.errors import ConfigError
-from core.model import PolicyDecision, Risk, Role
-from core.policy import Facts, Policy, evaluate
-from core.registry import ToolRegistry
+from bot.policy_file import load_policy_file
+from core.engine.facts import assessed
+from core.errors import ConfigError, InvalidInput
+from core.ids import TenantId
+from core.model import PolicyDecision, Risk, Role, Tenant
+from core.parsing import Candidate, ParseContext, understand
+from core.policy import DEFAULT_POLICY, Facts, Policy, evaluate, load_policy
+from core.policy.limits import money_of
+from core.registry import ToolRegistry, validate
 from tests.kit.records import member
 from tests.kit.tools import tool
+from tools.catalog import build_catalog
+from tools.create_expense import ExpenseLimits
+from tools.print_label import print_label
+from tools.system_health_check import HealthReport
 
 REGISTRY: Final = ToolRegistry([tool("note")])
+ROOT: Final = Path(__file__).parents[3]
+DANGEROUS: Final = ROOT / "tests" / "data" / "dangerous.json"
+"""Case, look-alikes, hidden characters, quoting, chaining, nested JSON, duplicate keys, slips."""
+EXAMPLES: Final = sorted((ROOT / "docs" / "policies").glob("*.toml"))
+CONTEXT: Final = ParseContext(now=datetime(2026, 11, 20, 12, tzinfo=UTC), timezone="UTC", currency="EUR")
 TEAM: Final = (member("dan", Role.ADMIN), member("cat", Role.APPROVER), member("ann"), member("bob"))
 ALLOW: Final = b'[[rule]]\ntool = "*"\ndecision = "allow"\n'
 
@@ -56,6 +73,88 @@ def test_t13_without_a_whole_policy_nothing_that_matters_runs_unasked(tmp_path: 
             load_policy_file(absent, REGISTRY)
     tried = len(EMPTY) + len(BROKEN) + 2
     print(f"T13: {tried}/{tried} policies, missing, empty or broken, 0 allow a call above low risk unasked")
+
+
+async def _nobody_looks() -> HealthReport:
+    raise LookupError("no call runs here")
+
+
+LIMITED: Final = Tenant(
+    id=TenantId("acme"), name="Acme", active=True, currency="EUR", timezone="UTC", ask_above="50"
+)
+CATALOG: Final = build_catalog(
+    limits=ExpenseLimits(), health=_nobody_looks, extra=[print_label(Path("labels.jsonl"))]
+)
+TRUSTING: Final = """
+[[rule]]
+name = "small things of members, by day"
+risk = "low"
+role = "member"
+channel = "telegram"
+when = "now.getHours() >= 8 && user.role == 'member' && tenant.members > 1 && call.private"
+decision = "allow"
+
+[[rule]]
+name = "short labels"
+tool = "print_label"
+when = "size(args.text) < 3 && args.words.exists(word, word == 'please')"
+decision = "allow"
+
+[[rule]]
+name = "small expenses"
+tool = "create_expense"
+when = "args.currency == tenant.currency && double(args.amount) <= 50.0"
+decision = "allow"
+"""
+"""Each form of a rule that allows: plain fields, conditions, conditions that fail for want of an argument."""
+
+
+def test_t13_no_dangerous_paraphrase_runs_unasked_under_any_form_of_rule() -> None:
+    texts: list[str] = json.loads(DANGEROUS.read_text(encoding="utf-8"))
+    assert len(set(texts)) >= 300
+    tools = [tool.name for tool in CATALOG]
+    policies = [DEFAULT_POLICY, load_policy(TRUSTING, tools=tools)]
+    policies += [load_policy(file.read_text(encoding="utf-8"), tools=tools) for file in EXAMPLES]
+    judged = 0
+    for text in texts:
+        understood = understand(text, registry=CATALOG, context=CONTEXT)
+        for candidate in understood.candidates:
+            for facts in () if candidate.missing else wished(candidate):
+                judged += 1
+                for policy in policies:
+                    verdict = evaluate(policy, facts)
+                    assert verdict.decision is not PolicyDecision.ALLOW or facts.risk is Risk.LOW, text
+    assert judged > 100, "nothing was understood: the test would show nothing"
+    told = f"under {len(policies)} policies, 0 run unasked above low risk"
+    print(f"T13: {len(texts)}/{len(texts)} paraphrases {told}")
+
+
+def wished(candidate: Candidate) -> list[Facts]:
+    """What policy would be asked if it were proposed, in a team with a limit and in one without."""
+    tool = CATALOG.get(candidate.tool)
+    try:
+        typed = validate(tool, candidate.arguments)
+    except InvalidInput:
+        return []
+    amount, currency = money_of(tool, candidate.arguments)
+    return [
+        Facts(
+            tool=tool.name,
+            risk=assessed(tool, typed, currency=tenant.currency),
+            requester=TEAM[2].person_id,
+            role=Role.MEMBER,
+            chat="100",
+            private=True,
+            members=TEAM,
+            arguments=typed.model_dump(mode="json"),
+            requester_name="Ann",
+            tenant=tenant,
+            now=CONTEXT.now,
+            amount=amount,
+            currency=currency,
+        )
+        for tenant in (LIMITED, replace(LIMITED, ask_above=None))
+    ]
 
 
 def test_what_a_whole_policy_allows_runs_unasked(tmp_path: Path) -> None:

@@ -10,13 +10,15 @@ from bot.telegram.buttons import CallButton, Verb, decode
 from bot.telegram.render.card import card, line
 from bot.telegram.render.message import Shown
 from core.digest import Json, args_digest
-from core.ids import AccountId, CallId, ConversationId, PersonId, TenantId
+from core.ids import AccountId, CallId, ConversationId, GrantId, PersonId, TenantId
 from core.lifecycle import Status
 from core.model import (
     Approval,
     Attempt,
     CallView,
     Channel,
+    Edit,
+    Grant,
     Outcome,
     PolicyDecision,
     Risk,
@@ -154,6 +156,39 @@ def vote(kind: Vote = Vote.APPROVED, **changes: Any) -> Approval:
         "at": NOW - timedelta(minutes=2),
     }
     return Approval(**{**made, **changes})
+
+
+def edit(*changes: tuple[str, Json, Json], **more: Any) -> Edit:
+    made: dict[str, Any] = {
+        "call_id": CALL,
+        "tenant_id": TENANT,
+        "account_id": ACCOUNT,
+        "revision": 2,
+        "person_id": ANNA,
+        "person_name": "Anna",
+        "changes": changes or (("amount", "1000.00", "900.00"),),
+        "at": NOW - timedelta(minutes=3),
+    }
+    return Edit(**{**made, **more})
+
+
+def grant(**more: Any) -> Grant:
+    made: dict[str, Any] = {
+        "id": GrantId("01939d5f-0000-7000-8000-0000000c333c"),
+        "tenant_id": TENANT,
+        "account_id": ACCOUNT,
+        "tool": "create_expense",
+        "definition_hash": "d" * 64,
+        "requester_id": MIA,
+        "scope": {"currency": "EUR", "amount": "900.00"},
+        "conversation_id": None,
+        "granted_by": ANNA,
+        "granted_by_name": "Anna",
+        "call_id": OTHER,
+        "created_at": NOW - timedelta(minutes=10),
+        "expires_at": NOW + timedelta(minutes=50),
+    }
+    return Grant(**{**made, **more})
 
 
 def attempt(number: int = 1) -> Attempt:

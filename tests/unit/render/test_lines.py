@@ -115,12 +115,14 @@ def test_the_end_is_told_in_one_sentence(seen: CallView, told: str) -> None:
     assert text_of(made.html) == told
 
 
-def test_the_fixed_words_are_on_one_button_each() -> None:
+def test_the_fixed_words_are_a_whole_label_before_any_that_contains_them() -> None:
     every = [shown(in_status(status, attempts=1)) for status in Status] + [shown(done())]
-    texts = [label for made in every for label in labels(made)]
     for word in ("Approve", "Deny", "Undo", "Ask again"):
-        assert any(word in label for label in texts)
-        assert all(sum(word in label for label in labels(made)) <= 1 for made in every)
+        found = [[label for label in labels(made) if word in label] for made in every]
+        assert any(found)
+        for containing in filter(None, found):
+            assert containing[0].split(" ", 1)[1] == word
+            assert all(label.split(" ", 1)[1] != word for label in containing[1:])
 
 
 @pytest.mark.parametrize("risk", list(Risk))

@@ -15,17 +15,15 @@ from bot.telegram.render.parts import SIGNS, WORDS
 from core.audit import GENESIS, AuditEvent, chained
 from core.ids import CallId
 from core.lifecycle import Status
-from core.model import CallView, Membership, Role, Vote
+from core.model import CallView, Vote
 from core.queries import HistoryRow, Page
 from core.registry import ToolRegistry
 from core.tool import Tool
 from tests.unit.render.hostile import CLASSES
 from tests.unit.render.kit import (
     ALLOWED,
-    ANNA,
     ARGUMENTS,
     CALL,
-    MIA,
     NOW,
     OTHER,
     SECRET,
@@ -119,7 +117,7 @@ def test_in_groups_titles_that_may_hold_secrets_give_way_to_general_ones() -> No
     assert titles == {"say": "Say something"}
     secret = row(title="Say hunter22", tool="say")
     assert "hunter22" not in history(secret, titles=titles).html
-    made = lists.pending([secret], show=["i:x:0"], more=False, now=NOW, titles=titles)
+    made = queue(secret, titles=titles)
     assert "<b>Say something</b>" in made.html
 
 
@@ -129,25 +127,38 @@ def test_a_list_that_is_too_long_says_how_much_is_left_out() -> None:
     assert made.html.count("#A7F3Q2") + int(made.html.split("… and ")[1].split()[0]) == 100
 
 
-def test_pending_counts_and_has_a_button_for_each() -> None:
-    rows = [row(Status.PROPOSED) for _ in range(3)]
-    made = lists.pending(rows, show=["i:a:0", "i:b:0", "i:c:0"], more=False, now=NOW)
+def queue(*rows: HistoryRow, **changes: Any) -> Shown:
+    asked: dict[str, Any] = {"at": 0, "more": False, "show": None, "following": None, "now": NOW}
+    made = lists.queue(rows, **{**asked, **changes})
     check(made)
-    assert made.html.startswith("📋 <b>3 wait for your signature</b>\n🟡 <code>#A7F3Q2</code>")
-    assert [[b.data for b in line] for line in made.buttons] == [["i:a:0", "i:b:0"], ["i:c:0"]]
-    assert "<b>1 waits for" in lists.pending(rows[:1], show=["i:a:0"], more=False, now=NOW).html
-    assert "<b>1 or more wait for" in lists.pending(rows[:1], show=["i:a:0"], more=True, now=NOW).html
-    assert lists.pending([], show=[], more=False, now=NOW).html == "✅ Nothing waits for your signature."
+    return made
 
 
-def test_members_are_listed_with_their_roles() -> None:
-    people = [
-        Membership(tenant_id=TENANT, person_id=MIA, role=Role.ADMIN, name="Mia"),
-        Membership(tenant_id=TENANT, person_id=ANNA, role=Role.APPROVER, name="<b>"),
-    ]
-    text = text_of(lists.members(people).html)
-    assert text.startswith("👥 2 members\nMia · admin\n<b> · approver\n")
-    assert text_of(lists.members(people[:1]).html).startswith("👥 1 member\n")
+def test_the_queue_counts_and_goes_on() -> None:
+    rows = [row(Status.PROPOSED, short_id=f"A7F3Q{n}") for n in range(8)]
+    made = queue(*rows, following="n:x")
+    lines = text_of(made.html).splitlines()
+    assert lines[0] == "📋 8 waiting for your signature, this is number 1"
+    assert lines[1] == "▸ #A7F3Q0 Add expense of 900.00 EUR for new desk — Mia, 13:55 UTC"
+    assert lines[2].startswith("· #A7F3Q1 ")
+    assert lines[-1] == "… and 3 after these"
+    assert labels(made) == ["Next ▸ (2 of 8)"]
+    later = queue(*rows, at=7, show="i:x:0")
+    assert "this is number 8" in later.html
+    assert "A7F3Q6" not in later.html
+    assert labels(later) == ["🔍 Show #A7F3Q7"]
+    assert "after these" not in later.html
+
+
+def test_a_queue_of_one_none_and_too_many() -> None:
+    assert text_of(queue(row()).html).splitlines()[0] == "📋 1 waiting for your signature"
+    assert queue(row()).buttons == ()
+    assert queue().html == "✅ Nothing waits for your signature."
+    assert queue(row(), at=1).html == "📋 Nothing more waits for your signature."
+    many = queue(*[row()] * 8, more=True, following="n:x")
+    assert "8 or more waiting" in many.html
+    assert "and 3 or more after these" in many.html
+    assert labels(many) == ["Next ▸ (2 of 8 or more)"]
 
 
 def test_audit_tells_events_in_words_with_their_facts() -> None:
@@ -256,8 +267,7 @@ def test_t10_hostile_text_is_harmless_in_every_list() -> None:
         made = [
             history(*rows),
             history(*rows, narrowed_words=text),
-            lists.pending(rows, show=["i:x:0"] * 8, more=True, now=NOW),
-            lists.members([Membership(tenant_id=TENANT, person_id=MIA, role=Role.MEMBER, name=text)] * 60),
+            queue(*rows, more=True, show="i:x:0", following="n:x"),
             lists.audit(call(), [odd] * 30, names={}),
             lists.audit(call(), [event(1, "refused", json.dumps({"why": text}))], names={"mia": text}),
         ]

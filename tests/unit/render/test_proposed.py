@@ -56,15 +56,24 @@ def test_a_proposal_says_what_would_run_how_risky_it_is_and_who_may_sign() -> No
     assert made.document is None
     assert [[(b.text, b.style) for b in row] for row in made.buttons] == [
         [("✅ Approve", "success"), ("⛔ Deny", "danger")],
-        [("✖️ Cancel", "")],
+        [("✏️ Edit", ""), ("⏱ +1 h", ""), ("✖️ Cancel", "")],
+        [("💬 Deny with reason", ""), ("♻️ Approve similar…", "")],
     ]
-    assert verbs(made) == [Verb.APPROVE, Verb.DENY, Verb.CANCEL]
+    assert verbs(made) == [
+        Verb.APPROVE,
+        Verb.DENY,
+        Verb.EDIT,
+        Verb.EXTEND,
+        Verb.CANCEL,
+        Verb.REASONS,
+        Verb.SIMILAR,
+    ]
 
 
 def test_buttons_carry_the_revision_that_is_shown() -> None:
     made = shown(in_status(Status.PROPOSED, revision=7))
     assert {decode(b.data) for row in made.buttons for b in row} == {
-        CallButton(verb, CALL, 7) for verb in (Verb.APPROVE, Verb.DENY, Verb.CANCEL)
+        CallButton(verb, CALL, 7) for verb in verbs(made)
     }
 
 
@@ -85,7 +94,7 @@ def test_a_quorum_shows_its_tally_and_a_verdict_its_note() -> None:
     verdict = replace(VERDICT, count=2, note="You are the only member here, so you may sign your own call.")
     text = said(view(call(verdict=verdict), vote(comment="fine by me")))
     assert "approvals 1/2" in text
-    assert "Approved by Anna, 13:58 UTC: “fine by me”" in text
+    assert "approvals 1/2 · Anna ✓ 13:58 UTC: “fine by me”" in text
     assert "💡 You are the only member here" in text
     assert "approvals" not in said(in_status(Status.PROPOSED))
 
@@ -126,7 +135,7 @@ def test_a_retry_and_an_undo_name_the_call_they_come_from() -> None:
     undo = shown(in_status(Status.PROPOSED, undo_of=OTHER, title="Undo: Add expense"))
     assert "Takes back #00P88D" in text_of(undo.html)
     assert "can be undone: no" in undo.html
-    assert verbs(undo) == [Verb.APPROVE, Verb.DENY, Verb.CANCEL]
+    assert verbs(undo) == [Verb.APPROVE, Verb.DENY, Verb.EXTEND, Verb.CANCEL, Verb.REASONS]
 
 
 def test_arguments_too_long_for_a_card_come_as_a_file_in_private() -> None:

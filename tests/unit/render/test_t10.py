@@ -23,6 +23,8 @@ from tests.unit.render.kit import (
     TOOL,
     VERDICT,
     call,
+    edit,
+    grant,
     outcome,
     shown,
     view,
@@ -44,10 +46,17 @@ def views_of(text: str) -> Iterator[CallView]:
         "arguments": {text: text, "text": text, "list": [text, {text: text}]},
     }
     votes = [vote(kind, person_name=text, comment=text) for kind in Vote]
+    around: dict[str, Any] = {
+        "edits": tuple(edit((text or "f", text, [text]), ("n", None, text), person_name=text) for _ in "abc"),
+        "signers": (text,) * 5,
+        "grant": grant(granted_by_name=text),
+    }
     for status in Status:
         made = call(status, attempts=1, **common)
         ended = outcome(status, formatted=f"Added: {text}", error=f"No: {text}", error_class=text[:40])
-        yield view(made, *votes, outcome=ended if status in ENDED else None)
+        yield view(made, *votes, outcome=ended if status in ENDED else None, **around)
+        let_through = made.but(verdict=replace(made.verdict, grant=grant().id))
+        yield view(let_through, outcome=ended if status in ENDED else None, **around)
     yield view(call(Status.COMPLETED, undo_of=OTHER, **common), outcome=outcome(Status.COMPLETED, error=text))
 
 

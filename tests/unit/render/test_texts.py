@@ -75,12 +75,12 @@ def test_whoami_and_settings_show_what_counts() -> None:
     text = text_of(texts.whoami(mia(), Role.APPROVER, TEAM, user_id=123).html)
     assert text.splitlines()[0] == "You are Mia, approver in Home."
     assert "Time zone Europe/Berlin · currency EUR · your id 123" in text
-    made = texts.settings(mia(timezone="UTC", currency="USD"), TEAM)
+    made = texts.settings(mia(timezone="UTC", currency="USD"), TEAM, now=NOW)
     check(made)
     assert [label for label in labels(made) if label.startswith("✓")] == ["✓ UTC", "✓ USD"]
     assert labels(made)[-1] == "Turn replies off"
     assert decode(made.buttons[-1][0].data) == PageButton(Page.SETTING, "replies=off")
-    assert labels(texts.settings(mia(end_replies=False), TEAM))[-1] == "Turn replies on"
+    assert labels(texts.settings(mia(end_replies=False), TEAM, now=NOW))[-1] == "Turn replies on"
     for row in made.buttons:
         for button in row:
             assert isinstance(decode(button.data), PageButton)
@@ -161,7 +161,7 @@ def test_t10_hostile_text_is_harmless_in_every_text(text: str) -> None:
         texts.start(name=text, role=Role.MEMBER, registry=REGISTRY),
         texts.tools(ToolRegistry([odd])),
         texts.whoami(mia(name=text, timezone=text, currency=text), Role.ADMIN, TEAM, user_id=1),
-        texts.settings(mia(name=text, timezone=text, currency=text), TEAM),
+        texts.settings(mia(name=text, timezone=text, currency=text), TEAM, now=NOW),
         texts.did_you_mean([(text, "y:1.0")], leave="y:x"),
         texts.did_you_mean([(f"T: {text}", "y:1.0")] * 3, leave="y:x"),
         texts.chosen(text),

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.telegram.buttons import MAX_BYTES, CallButton, Page, PageButton, Verb, decode
-from core.ids import CallId, opaque
+from bot.telegram.buttons import MAX_BYTES, CallButton, Page, PageButton, RunButton, RunVerb, Verb, decode
+from core.ids import CallId, RunId, opaque
 
 CALLS = st.uuids().map(lambda one: CallId(str(one)))
 ARGUMENTS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=60)
@@ -23,6 +23,13 @@ def test_a_call_button_comes_back_as_it_was(verb: Verb, call_id: CallId, revisio
     assert decode(button.encode()) == button
 
 
+@given(st.sampled_from(RunVerb), CALLS, st.integers(0, 10**9 - 1))
+def test_a_runs_button_comes_back_as_it_was(verb: RunVerb, run_id: CallId, revision: int) -> None:
+    button = RunButton(verb, RunId(run_id), revision)
+    assert len(button.encode().encode()) <= MAX_BYTES
+    assert decode(button.encode()) == button
+
+
 @given(st.sampled_from(Page), ARGUMENTS)
 def test_a_page_button_comes_back_as_it_was(page: Page, argument: str) -> None:
     button = PageButton(page, argument)
@@ -31,6 +38,7 @@ def test_a_page_button_comes_back_as_it_was(page: Page, argument: str) -> None:
 
 def test_verbs_and_pages_do_not_collide() -> None:
     assert not {verb.value for verb in Verb} & {page.value for page in Page}
+    assert not {verb.value for verb in RunVerb} & {one.value for one in (*Verb, *Page)}
 
 
 @pytest.mark.parametrize("argument", ["x" * 63, "é" * 32])

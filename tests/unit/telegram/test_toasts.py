@@ -44,12 +44,20 @@ COUNTED = [
     toasts.marked(call(status=Status.FAILED), again=True),
     toasts.done(),
     toasts.saved("EUR"),
+    toasts.extended(WAITING),
+    toasts.choose_below(),
+    toasts.write_below(),
+    toasts.granted(),
+    toasts.revoked(),
+    toasts.left(),
+    toasts.nothing_more(),
 ]
 DID_NOT_COUNT = [
     *(toasts.voted_before(call(status=status), APPROVAL) for status in Status),
     *(toasts.there_already(call(status=status)) for status in Status),
     toasts.refusal(Refusal(Code.NOT_APPROVER, "Only an approver may sign this.")),
     toasts.still_deciding(),
+    toasts.once_more(),
     toasts.unknown_button(),
     toasts.too_old(),
 ]
@@ -69,7 +77,8 @@ def test_an_alert_is_where_the_tap_did_not_count() -> None:
 
 
 def test_votes_say_what_they_did() -> None:
-    assert "Nothing was changed" in toasts.voted(WAITING, Vote.DENIED).text
+    assert "Nothing was changed" in toasts.voted(call(status=Status.DENIED), Vote.DENIED).text
+    assert "More" in toasts.voted(WAITING, Vote.DENIED).text
     assert "More" in toasts.voted(WAITING, Vote.APPROVED).text
     assert "runs now" in toasts.voted(PENDING, Vote.APPROVED).text
 

@@ -1,0 +1,1 @@
+"""The HTTP door: the verbs of the engine for programs. It knows no other door and runs no tool."""

@@ -1,0 +1,38 @@
+"""What the routes of the HTTP door share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from bot.clock import SystemClock
+from bot.config_http import HttpSettings
+from bot.http.keys import Keys
+from core.engine import Env, Refused, Started
+from core.ids import CallId
+from core.model import Principal
+from core.ports import Reader, UnitOfWork
+from core.queries import Pages
+
+
+class Execute(Protocol):
+    """Has a call run for somebody, past all guards."""
+
+    async def __call__(self, call_id: CallId, by: Principal, *, wait: bool = True) -> Started | Refused:
+        """Answers once it has ended; without `wait`, once it has begun."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """The product, as this door sees it. `storage_errors`: what the database's driver raises in a unit."""
+
+    settings: HttpSettings
+    keys: Keys
+    uow: UnitOfWork
+    reader: Reader
+    pages: Pages
+    env: Env
+    clock: SystemClock
+    execute: Execute
+    storage_errors: tuple[type[Exception], ...]

@@ -1,0 +1,220 @@
+"""The routes: each reads its request, runs one verb as the caller, and shows what it came to."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from aiohttp import web
+
+from bot.http import bodies, shapes
+from bot.http.callers import Caller, agreed
+from bot.http.door import Door
+from bot.http.problems import answered
+from bot.http.proposing import proposed
+from core import guards
+from core.engine import Decided, Refused, decide
+from core.engine.answers import Edited
+from core.engine.edit import edit
+from core.engine.facts import gather
+from core.guards import not_found
+from core.ids import CallId
+from core.model import CallView, Membership, Role, Vote
+from core.ports import Records, view
+from core.queries import HistoryFilter
+
+A = TypeVar("A")
+Handler = Callable[[web.Request, Door, Caller], Awaitable[web.Response]]
+_READERS: Final = (*guards.GUARDS[:6], guards.GUARDS[8])
+"""For who only looks: who they are, that they may know of the call, that it is of their tenant."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One method of one address; every one but `/healthz` needs a token."""
+
+    method: str
+    path: str
+    handler: Handler
+
+
+async def propose_(request: web.Request, door: Door, caller: Caller) -> web.Response:
+    """A new call, or the one that this Idempotency-Key brought before."""
+    key = bodies.idempotency_key(request)
+    sent = await bodies.read_object(request)
+    said = dict(sent)
+    caller = await agreed(door, caller, said)
+    body = bodies.read_body(bodies.ProposalBody, said)
+    answer = _given(await proposed(door, caller, body, key=key, sent=sent))
+    found = shapes.proposed(await _view(door, answer.call.id))
+    return answered(found, status=200 if answer.repeated else 201, Location=f"/v1/calls/{answer.call.id}")
+
+
+async def approve(request: web.Request, door: Door, caller: Caller) -> web.Response:
+    """The caller's signature on one revision."""
+    return await _vote(request, door, caller, Vote.APPROVED)
+
+
+async def deny(request: web.Request, door: Door, caller: Caller) -> web.Response:
+    """The caller's no to one revision."""
+    return await _vote(request, door, caller, Vote.DENIED)
+
+
+async def edit_(request: web.Request, door: Door, caller: Caller) -> web.Response:
+    """New values of arguments: a new revision, judged again, with no signatures."""
+    body = await _body(request, door, caller, bodies.EditBody)
+    call_id, now = bodies.call_id_of(request), door.clock.both()
+
+    def work(records: Records) -> Edited | Refused:
+        return edit(
+            records,
+            by=caller.by,
+            call_id=call_id,
+            revision=body.revision,
+            changes=body.changes,
+            now=now,
+            env=door.env,
+        )
+
+    answer = _given(await door.uow.run("http.edit", work))
+    return answered(shapes.proposed(await _view(door, answer.call.id)))
+
+
+async def execute(request: web.Request, door: Door, caller: Caller) -> web.Response:
+    """The call's one execution, waited for unless the client prefers not to."""
+    await _body(request, door, caller, bodies.EmptyBody)
+    call_id, wait = bodies.call_id_of(request), not bodies.wants_no_answer(request)
+    started = _given(await door.execute(call_id, caller.by, wait=wait))
+    if wait:
+        return answered(shapes.executed(await _view(door, call_id)))
+    return answered(
+        shapes.begun(started.call),
+        status=202,
+        Location=f"/v1/calls/{call_id}/status",
+        Preference_Applied="respond-async",
+    )
+
+
+async def calls(request: web.Request, door: Door, caller: Caller) -> web.Response:
+    """Calls, newest first: an admin's everybody's, else the caller's own; or those that wait for the caller's
+    signature, oldest first."""
+    await door.reader.read(lambda records: guards.check(_facts(records, door, caller, None), guards.ENTRY))
+    by = caller.by
+    if bodies.wants_waiting(request):
+        return answered({"calls": await _waiting(request, door, caller), "next_token": None})
+    page = await door.pages.history(
+        HistoryFilter(
+            tenant_id=caller.claims.tenant,
+            statuses=bodies.read_statuses(request),
+            tool=bodies.read_tool(request),
+            requester=None if by.holds(Role.ADMIN) else by.person,
+            accounts=by.account_ids,
+        ),
+        older_than=bodies.read_cursor(request),
+        limit=bodies.read_limit(request),
+    )
+    return answered({"calls": [shapes.row(each) for each in page.rows], "next_token": page.older})
+
+
+async def call(request: web.Request, door: Door, caller: Caller) -> web.Response:
+    """The whole record of a call."""
+    return answered(shapes.record(await _seen(request, door, caller)))
+
+
+async def status(request: web.Request, door: Door, caller: Caller) -> web.Response:
+    """Where a call stands."""
+    return answered(shapes.status(await _seen(request, door, caller)))
+
+
+async def healthz(_request: web.Request) -> web.Response:
+    """The process answers; nothing else is said to somebody without a token."""
+    return answered({"status": "ok"})
+
+
+ROUTES: Final = (
+    Route(method="POST", path="/v1/proposals", handler=propose_),
+    Route(method="GET", path="/v1/calls", handler=calls),
+    Route(method="GET", path="/v1/calls/{id}", handler=call),
+    Route(method="GET", path="/v1/calls/{id}/status", handler=status),
+    Route(method="POST", path="/v1/calls/{id}/approve", handler=approve),
+    Route(method="POST", path="/v1/calls/{id}/deny", handler=deny),
+    Route(method="POST", path="/v1/calls/{id}/edit", handler=edit_),
+    Route(method="POST", path="/v1/calls/{id}/execute", handler=execute),
+)
+
+
+async def _waiting(request: web.Request, door: Door, caller: Caller) -> list[shapes.Shape]:
+    claims, accounts = caller.claims, caller.by.account_ids
+    role = next(iter(caller.by.roles), Role.MEMBER)
+    member = Membership(tenant_id=claims.tenant, person_id=claims.person, role=role, name="")
+    rows = await door.pages.waiting_for(member, limit=bodies.read_limit(request))
+
+    def within(records: Records) -> set[CallId]:
+        calls = (records.calls.get(each.id) for each in rows)
+        return {each.id for each in calls if each and (accounts is None or each.account_id in accounts)}
+
+    seen = await door.reader.read(within)
+    return [shapes.row(each) for each in rows if each.id in seen]
+
+
+async def _vote(request: web.Request, door: Door, caller: Caller, vote: Vote) -> web.Response:
+    body = await _body(request, door, caller, bodies.VoteBody)
+    call_id, now = bodies.call_id_of(request), door.clock.both()
+
+    def work(records: Records) -> Decided | Refused:
+        return decide(
+            records,
+            by=caller.by,
+            call_id=call_id,
+            revision=body.revision,
+            vote=vote,
+            comment=body.comment,
+            must_be_delivered=False,  # a program is given all that it signs
+            now=now,
+            env=door.env,
+        )
+
+    answer = _given(await door.uow.run(f"http.{vote}", work))
+    return answered(shapes.proposed(await _view(door, answer.call.id)))
+
+
+async def _body(request: web.Request, door: Door, caller: Caller, kind: type[bodies.B]) -> bodies.B:
+    found = await bodies.read_object(request)
+    await agreed(door, caller, found)
+    return bodies.read_body(kind, found)
+
+
+async def _seen(request: web.Request, door: Door, caller: Caller) -> CallView:
+    """The call, for a caller who may know of it. Raises Refusal."""
+    call_id = bodies.call_id_of(request)
+
+    def look(records: Records) -> CallView:
+        facts = _facts(records, door, caller, call_id)
+        guards.check(facts, _READERS)
+        return view(records, facts.known_call)
+
+    return await door.reader.read(look)
+
+
+async def _view(door: Door, call_id: CallId) -> CallView:
+    """The call as it is now, for a caller whose verb has passed the guards."""
+
+    def look(records: Records) -> CallView:
+        found = records.calls.get(call_id)
+        if found is None:
+            raise not_found()
+        return view(records, found)
+
+    return await door.reader.read(look)
+
+
+def _facts(records: Records, door: Door, caller: Caller, call_id: CallId | None) -> guards.Facts:
+    return gather(records, by=caller.by, call_id=call_id, env=door.env)
+
+
+def _given(answer: A | Refused) -> A:
+    """What a verb gave. Raises its Refusal, which it has recorded."""
+    if isinstance(answer, Refused):
+        raise answer.refusal
+    return answer

@@ -1,0 +1,105 @@
+"""Ways to the boundaries of the other doors: a program that asks again, and a file that is run."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from typing import Any
+
+import aiohttp
+import jwt
+
+from tests.crash.cases import Trigger, nothing, reaches
+from tests.crash.stage import Stage
+from tests.crash.victim import DOOR, ISSUER, KEY, PLAN
+
+_CHATS = {"member": "1001", "approver": "1002", "admin": "1003"}
+_ONE = "SELECT count(*) FROM tool_calls WHERE arguments LIKE ?"
+
+
+def sending(
+    stage: Stage, person: str, path: str, body: dict[str, Any], *, word: str = "", **headers: str
+) -> Trigger:
+    """One request of a program that acts for this person. Nobody may live long enough to answer it; once it
+    is answered, exactly one call has the word."""
+
+    async def trigger() -> None:
+        assert stage.life is not None
+        url = next(told for told in stage.life.heard if told.startswith(DOOR)).removeprefix(DOOR)
+        given = {"Authorization": f"Bearer {token_of(stage, person)}", **headers}
+        with suppress(aiohttp.ClientError):
+            async with (
+                aiohttp.ClientSession() as session,
+                session.post(url + path, json=body, headers=given) as answer,
+            ):
+                assert answer.status < 500, await answer.text()
+                assert not word or stage.seen.number(_ONE, f"%{word}%") == 1
+
+    return trigger
+
+
+def token_of(stage: Stage, person: str) -> str:
+    """A token of theirs, as an issuer gives it that the door was told to believe."""
+    ((person_id, tenant),) = stage.seen.rows(
+        "SELECT m.person_id, m.tenant_id FROM memberships m JOIN identities i ON i.person_id = m.person_id "
+        "WHERE i.channel = 'telegram' AND i.subject = ?",
+        _CHATS[person],
+    )
+    now = int(time.time())
+    claims = {"iss": ISSUER, "aud": "countersign", "iat": now, "exp": now + 600}
+    return jwt.encode({**claims, "sub": person_id, "tenant_id": tenant}, KEY, algorithm="HS256")
+
+
+async def asked(stage: Stage) -> tuple[str, str]:
+    """A stamp that waits for a signature: its word and its id."""
+    word = stage.fresh()
+    await stage.ask(word)
+    await stage.settled()
+    ((call_id,),) = stage.seen.rows("SELECT id FROM tool_calls WHERE arguments LIKE ?", f'%"{word}"%')
+    return word, call_id
+
+
+@reaches("http.propose", repeated=True)
+async def a_program_that_proposes(stage: Stage) -> Trigger:
+    await stage.up()
+    word = stage.fresh()
+    body = {"tool": "stamp", "args": {"text": f"{word}!"}}
+    return sending(
+        stage, "member", "/v1/proposals", body, word=f"{word}!", **{"Idempotency-Key": f"key-{word}"}
+    )
+
+
+@reaches("http.approved", repeated=True)
+async def a_program_that_signs(stage: Stage) -> Trigger:
+    _, call_id = await asked(stage)
+    return sending(stage, "approver", f"/v1/calls/{call_id}/approve", {"revision": 1})
+
+
+@reaches("http.denied", repeated=True)
+async def a_program_that_says_no(stage: Stage) -> Trigger:
+    _, call_id = await asked(stage)
+    return sending(stage, "approver", f"/v1/calls/{call_id}/deny", {"revision": 1})
+
+
+@reaches("http.edit", repeated=True)
+async def a_program_that_edits(stage: Stage) -> Trigger:
+    word, call_id = await asked(stage)
+    body = {"revision": 1, "changes": {"text": f"{word}?"}}
+    return sending(stage, "member", f"/v1/calls/{call_id}/edit", body, word=f"{word}?")
+
+
+@reaches("http.refused", repeated=True)
+async def a_program_that_names_another_team(stage: Stage) -> Trigger:
+    await stage.up()
+    body = {"text": "/tick x"}
+    return sending(stage, "member", "/v1/proposals", body, **{"X-Tenant-ID": "another"})
+
+
+@reaches("run-file", at_start=True, command=True)
+async def a_file_that_is_run(stage: Stage) -> Trigger:
+    """No bot runs meanwhile: the next one takes up what the file asked for."""
+    await stage.up()
+    await stage.down()
+    step = '[[step]]\ntool = "create_task"\nargs = { title = "%s" }\n'
+    (stage.data / PLAN).write_text("".join(step % stage.fresh() for _ in range(2)))
+    return nothing
