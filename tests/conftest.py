@@ -17,10 +17,13 @@ def pytest_unconfigure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks the catalogue, which `make check` leaves to `make test`."""
+    """Marks the catalogue, which `make check` leaves to `make test`, and the twins on PostgreSQL of tests
+    that take the same way through the code on SQLite."""
     for item in items:
         if re.match(r"test_t\d+_", item.name):
             item.add_marker("catalogue")
+        elif "[postgresql" in item.name:
+            item.add_marker("twin")
 
 
 @pytest.fixture(params=KINDS)

@@ -20,6 +20,7 @@ from bot.sandbox.rules import Rules
 from bot.sandbox.server import RunningSandbox, start_sandbox
 from bot.telegram.pace import Pace
 from core.tool import Tool
+from tests.kit.databases import with_schema
 from tools.print_label import print_label
 
 Seen = dict[str, Any]
@@ -126,6 +127,8 @@ async def product_at(
         "COUNTERSIGN_TELEGRAM__API_BASE_URL": sandbox.url,
     }
     settings = load(config, environ=environ, data=data)
+    if isinstance(settings.storage.database, Path):
+        with_schema(settings.storage.database)
     product = build(
         settings,
         clock=SystemClock(sandbox.clock.now),
