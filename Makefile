@@ -16,8 +16,7 @@ TEST_ARGS ?=
 WORKERS ?= 3
 
 BIN := .venv/bin
-# Long files first. The catalogue, and what runs on SQLite as well, is run without coverage, which would make it
-# take twice as long.
+# Long files first. The catalogue, and what tells coverage nothing new, is run without it: it would take twice as long.
 PYTEST = $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 NONE := 5
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
@@ -41,8 +40,8 @@ demo: .venv/.project
 	@exec $(BIN)/countersign demo $(ARGS)
 
 test: lint
-	$(PYTEST) -m "catalogue or twin" $(TEST_ARGS) || [ $$? -eq $(NONE) ]
-	$(PYTEST) -m "not catalogue and not twin" --cov --cov-report= $(TEST_ARGS)
+	$(PYTEST) -m "catalogue or bare" $(TEST_ARGS) || [ $$? -eq $(NONE) ]
+	$(PYTEST) -m "not catalogue and not bare" --cov --cov-report= $(TEST_ARGS)
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/coverage report --include='$(VITAL)' --fail-under=100
 

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Final
+from zlib import crc32
 
 import pytest
 import pytest_asyncio
@@ -16,14 +19,27 @@ def pytest_unconfigure() -> None:
     stop_servers()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks the catalogue, which `make check` leaves to `make test`, and the twins on PostgreSQL of tests
-    that take the same way through the code on SQLite."""
+TORTURE: Final = os.environ.get("COUNTERSIGN_TORTURE") == "1"
+TWINS: Final = 3
+"""Of the twins of tests on SQLite, every so-many-eth is run here; all are under COUNTERSIGN_TORTURE=1."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Marks the catalogue, which `make check` leaves to `make test`, and what is run without coverage: the
+    twins on PostgreSQL of tests that take the same way through the code on SQLite, and the sandbox's own."""
+    left = []
     for item in items:
         if re.match(r"test_t\d+_", item.name):
             item.add_marker("catalogue")
         elif "[postgresql" in item.name:
-            item.add_marker("twin")
+            item.add_marker("bare")
+            if not TORTURE and crc32(item.nodeid.encode()) % TWINS:
+                left.append(item)
+        elif "tests/sandbox/" in item.nodeid:
+            item.add_marker("bare")
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in set(left)]
 
 
 @pytest.fixture(params=KINDS)
