@@ -11,6 +11,22 @@ from core.ids import PersonId, TenantId
 from core.model import Edit, Person, Principal, ToolCall
 from tests.kit.world import ACME, World, principal
 
+ESCALATING = """
+[[rule]]
+name = "office"
+tool = "high_*"
+decision = "requires_approval"
+approvers = "approver"
+expires_after = "4h"
+remind_after = "1h"
+escalate_to = "admin"
+"""
+
+
+def escalating(world: World, approvers: str = '"approver"') -> None:
+    """From now on `approvers` sign, and admins too after two and a half hours."""
+    world.rules(ESCALATING.replace('"approver"', approvers))
+
 
 async def try_edit(
     world: World,

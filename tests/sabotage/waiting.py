@@ -8,6 +8,8 @@ from tests.sabotage.control import Control
 
 EDIT: Final = "tests/integration/test_edit.py"
 TIME: Final = "tests/integration/test_time.py"
+REMINDERS: Final = "tests/integration/test_reminders.py"
+ESCALATION: Final = "tests/integration/test_escalation.py"
 ROUTING: Final = "tests/integration/test_routing.py"
 PINS: Final = "tests/integration/test_pins.py"
 
@@ -90,35 +92,35 @@ TIMED: Final = (
         file="core/engine/remind.py",
         old="        records.reminders.done(call_id, revision, kind, now=now.wall)\n",
         new="",
-        tests=(f"{TIME}::test_a_reminder_comes_once",),
+        tests=(f"{REMINDERS}::test_a_reminder_comes_once",),
     ),
     Control(
         name="nobody is reminded of what was decided",
         file="core/engine/remind.py",
         old="    return call.status is Status.PROPOSED and call.revision == revision and in_time",
         new="    return in_time or call.revision == revision",
-        tests=(f"{TIME}::test_nobody_is_reminded_of_what_was_decided",),
+        tests=(f"{REMINDERS}::test_nobody_is_reminded_of_what_was_decided",),
     ),
     Control(
         name="who is asked further up may sign once they are asked",
         file="core/policy/evaluate.py",
         old="    if verdict.escalated and verdict.escalate_to",
         new="    if verdict.escalate_to",
-        tests=(f"{TIME}::test_once_reminding_did_not_help_the_next_role_is_asked_as_well",),
+        tests=(f"{ESCALATION}::test_once_reminding_did_not_help_the_next_role_is_asked_as_well",),
     ),
     Control(
         name="asking further up, by today's policy",
         file="core/engine/facts.py",
         old="    return replace(verdict, escalated=True) if escalated else verdict",
         new="    return call.verdict if call.verdict.escalated else verdict",
-        tests=(f"{TIME}::test_a_policy_that_asks_nobody_further_up_any_more_voids_their_signature",),
+        tests=(f"{ESCALATION}::test_a_policy_that_asks_nobody_further_up_any_more_voids_their_signature",),
     ),
     Control(
         name="an edit begins with those asked first",
         file="core/engine/edit.py",
         old="replace(judged, escalated=False)",
         new="replace(judged)",
-        tests=(f"{TIME}::test_an_edit_begins_with_those_asked_first",),
+        tests=(f"{ESCALATION}::test_an_edit_begins_with_those_asked_first",),
     ),
 )
 
