@@ -91,10 +91,10 @@ class _NoStore:
     """Implements `core.toolstore.ToolStore` for a tool that keeps nothing."""
 
     async def write(self, work: Callable[[Any], Any]) -> Any:
-        raise NotImplementedError
+        raise LookupError("the tool that is measured keeps nothing")
 
     async def read(self, work: Callable[[Any], Any]) -> Any:
-        raise NotImplementedError
+        raise LookupError("the tool that is measured keeps nothing")
 
 
 async def _no_progress(_fraction: float, _text: str) -> None:

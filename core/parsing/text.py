@@ -137,8 +137,8 @@ def plain(text: str) -> str:
 
 
 def unquote(text: str) -> str | None:
-    r"""The inside of a text that is one quotation, with \n \t \" \' \\ and \uXXXX resolved in straight
-    double quotes; None when it is not one quotation."""
+    r"""The inside of a text that is one quotation, with \n \t \" \' \\ and \u with four digits resolved in
+    straight double quotes; None when it is not one quotation."""
     closing = _QUOTES.get(text[:1])
     if closing is None or len(text) < 2 or not text.endswith(closing):
         return None

@@ -33,7 +33,7 @@ def test_no_file_names_a_registry() -> None:
 def test_the_pattern_finds_what_it_is_for() -> None:
     assert _PATTERN.search("--extra-index" + "-url https://mirror.example/simple")
     assert _PATTERN.search("find" + "-links = /srv/packages")
-    assert _PATTERN.search('"resolved": "https://registry.npm' + 'js.org/is-number"')
+    assert _PATTERN.search(f'"resolved": "https://packages.{_HOSTS[2]}/is-number"')
     assert not _PATTERN.search("--no-emit-index-url --no-emit-find-links --no-header")
     assert not _PATTERN.search("--no-emit-index-url \\")
 

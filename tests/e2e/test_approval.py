@@ -237,7 +237,7 @@ def forged(real: str, number: int) -> str:
         lambda: f"h:o{opaque_id}.{'s' * chance.randint(0, 20)}",
         lambda: f"y:{chance.randint(0, 10**6)}.{chance.randint(-3, 9)}",
         lambda: (
-            f"s:{chance.choice(['tz', 'cur', 'replies', 'role'])}={chance.choice(['admin', 'XXX', '../..'])}"
+            f"s:{chance.choice(['tz', 'cur', 'replies', 'role'])}={chance.choice(['admin', 'QQQ', '../..'])}"
         ),
         lambda: f"{chance.choice(list(Verb))}:{opaque_id}:{chance.randint(2, 10**8)}",
         lambda: f"f:{opaque_id}.{chance.randint(0, 9)}.{chance.randint(5, 99)}",

@@ -27,7 +27,7 @@ def loop() -> Iterator[Loop]:
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
     absent = missing()
     if absent and os.environ.get("CI") != "true":
-        pytest.skip(absent)
+        pytest.skip(reason=f"the page is tried in a browser: {absent}")
     assert not absent, absent
     profile: Path = tmp_path_factory.mktemp("profile")
     options = Options()

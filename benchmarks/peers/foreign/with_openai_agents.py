@@ -34,7 +34,7 @@ class Stub(Model):
         return ModelResponse(output=[output], usage=Usage(), response_id=None)
 
     def stream_response(self, *args, **kwargs):
-        raise NotImplementedError
+        raise LookupError("nothing is streamed here")
 
 
 @function_tool(needs_approval=True)
