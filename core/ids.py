@@ -21,22 +21,40 @@ CardId = NewType("CardId", str)
 GrantId = NewType("GrantId", str)
 RunId = NewType("RunId", str)
 TokenId = NewType("TokenId", str)
+SwitchId = NewType("SwitchId", str)
+ScheduleId = NewType("ScheduleId", str)
+WebhookId = NewType("WebhookId", str)
+AlarmId = NewType("AlarmId", str)
 
 NewId = Callable[[], str]
 """Gives a fresh UUIDv7 text. The only randomness that core uses, always passed in."""
 
 CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 SHORT_ID_LENGTH: Final = 6
+_TRIED_LENGTHS: Final = (6, 6, 6, 7, 8, 10)
 OPAQUE_ID_LENGTH: Final = 22
 
 SYSTEM_TENANT: Final = TenantId("_system")
 """The audit chain for refusals that belong to no tenant."""
 
 
-def short_id(call_id: CallId, *, length: int = SHORT_ID_LENGTH) -> str:
+def short_id(identifier: str, *, length: int = SHORT_ID_LENGTH) -> str:
     """The last `length` base-32 characters of the id's random part, as people see it: `A7F3Q2`."""
-    number = UUID(call_id).int
+    number = UUID(identifier).int
     return "".join(CROCKFORD[(number >> (5 * place)) & 31] for place in reversed(range(length)))
+
+
+def fresh_id(new_id: NewId, *, taken: Callable[[str], bool]) -> tuple[str, str]:
+    """A fresh id, and a short form of it that is not `taken`: longer where it is crowded.
+
+    Where every try is taken the last is given all the same, and records refuse it.
+    """
+    for length in _TRIED_LENGTHS:
+        identifier = new_id()
+        named = short_id(identifier, length=length)
+        if not taken(named):
+            break
+    return identifier, named
 
 
 def read_short_id(text: str) -> str:

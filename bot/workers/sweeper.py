@@ -35,10 +35,10 @@ class Sweeper:
 
     def start(self, *, daily: Callable[[], Awaitable[None]] | None = None) -> None:
         """Starts the clockwork in the running loop."""
-        self._every(EXPIRE_EVERY_S, self.expire)
-        self._every(EXPIRE_EVERY_S, self.remind)
-        self._every(RENEW_EVERY_S, self._executor.renew)
-        self._every(RENEW_EVERY_S, self._executor.recover)
+        self.every(EXPIRE_EVERY_S, self.expire)
+        self.every(EXPIRE_EVERY_S, self.remind)
+        self.every(RENEW_EVERY_S, self._executor.renew)
+        self.every(RENEW_EVERY_S, self._executor.recover)
         if daily is not None:
             self._scheduler.add_job(_calm(daily), "cron", hour=6, misfire_grace_time=3600, coalesce=True)
         self._scheduler.start()
@@ -59,7 +59,8 @@ class Sweeper:
             now = self._clock.both()
             await self._uow.run("remind", lambda records: remind(records, now=now, env=self._env))  # noqa: B023
 
-    def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    def every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        """Does it so often, one turn at a time; a database that is held up is no error."""
         self._scheduler.add_job(
             _calm(work), "interval", seconds=seconds, max_instances=1, coalesce=True, misfire_grace_time=None
         )

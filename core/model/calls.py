@@ -181,6 +181,10 @@ class Attempt:
     started_at: datetime
     lease_until: datetime
     ended_at: datetime | None = None
+    adapter: str | None = None  # what carried it
+    error: str | None = None  # why it failed, also where another attempt followed
+    error_class: str | None = None
+    stop_by: str | None = None  # who asked it to stop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,14 +3,26 @@
 from core.ports.calls import Approvals, Attempts, Audit, Calls, ChainHead, Outcomes
 from core.ports.consent import Edits, Grants, Reminders
 from core.ports.messages import Cards, Dialogue, Dialogues, Inbox, Outbox, OutboxRow
+from core.ports.operating import (
+    Alarms,
+    Breakers,
+    Rates,
+    Schedules,
+    Signals,
+    Switches,
+    Webhooks,
+    Workers,
+)
 from core.ports.people import Invites, People, Tokens
 from core.ports.runs import Runs
 from core.ports.work import Clock, Now, Reader, Records, UnitOfWork, view
 
 __all__ = [
+    "Alarms",
     "Approvals",
     "Attempts",
     "Audit",
+    "Breakers",
     "Calls",
     "Cards",
     "ChainHead",
@@ -26,11 +38,17 @@ __all__ = [
     "OutboxRow",
     "Outcomes",
     "People",
+    "Rates",
     "Reader",
     "Records",
     "Reminders",
     "Runs",
+    "Schedules",
+    "Signals",
+    "Switches",
     "Tokens",
     "UnitOfWork",
+    "Webhooks",
+    "Workers",
     "view",
 ]

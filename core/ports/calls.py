@@ -89,9 +89,25 @@ class Attempts(Protocol):
         """All attempts of a call by number."""
         ...
 
-    def end(self, call_id: CallId, number: int, *, now: datetime) -> Attempt | None:
+    def end(
+        self,
+        call_id: CallId,
+        number: int,
+        *,
+        now: datetime,
+        error: str | None = None,
+        error_class: str | None = None,
+    ) -> Attempt | None:
         """Ends this attempt and gives it: THE fence. None where it is not live any more; then nothing may be
         written."""
+        ...
+
+    def ask_to_stop(self, call_id: CallId, *, by: str) -> bool:
+        """Asks the live attempt of a call to stop. False where there is none, or it was asked before."""
+        ...
+
+    def to_stop(self, worker: str) -> Sequence[CallId]:
+        """The calls that this worker holds and was asked to stop."""
         ...
 
     def renew(self, worker: str, call_ids: Sequence[CallId], *, lease_until: datetime) -> int:

@@ -16,6 +16,16 @@ from core.policy.evaluate import eligible
 from core.ports.calls import Approvals, Attempts, Audit, Calls, Outcomes
 from core.ports.consent import Edits, Grants, Reminders
 from core.ports.messages import Cards, Dialogues, Inbox, Outbox
+from core.ports.operating import (
+    Alarms,
+    Breakers,
+    Rates,
+    Schedules,
+    Signals,
+    Switches,
+    Webhooks,
+    Workers,
+)
 from core.ports.people import Invites, People, Tokens
 from core.ports.runs import Runs
 from core.toolstore import Expenses, Tasks
@@ -82,6 +92,46 @@ class Records(Protocol):
     @property
     def tokens(self) -> Tokens:
         """Tokens of programs."""
+        ...
+
+    @property
+    def switches(self) -> Switches:
+        """What is stopped."""
+        ...
+
+    @property
+    def breakers(self) -> Breakers:
+        """Adapters that failed of late."""
+        ...
+
+    @property
+    def rates(self) -> Rates:
+        """Moving windows of what was let through."""
+        ...
+
+    @property
+    def schedules(self) -> Schedules:
+        """Calls to be proposed at their times."""
+        ...
+
+    @property
+    def alarms(self) -> Alarms:
+        """What is wrong."""
+        ...
+
+    @property
+    def workers(self) -> Workers:
+        """Processes that execute calls."""
+        ...
+
+    @property
+    def signals(self) -> Signals:
+        """Teams' streams of facts."""
+        ...
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """Where facts are delivered to."""
         ...
 
     @property

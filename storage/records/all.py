@@ -13,8 +13,11 @@ from storage.records.expenses import Expenses
 from storage.records.going_out import Cards, Outbox
 from storage.records.inbox import Dialogues, Inbox
 from storage.records.invites import Invites
+from storage.records.operating import Alarms, Breakers, Rates, Switches, Workers
 from storage.records.people import People
 from storage.records.runs import Runs
+from storage.records.schedules import Schedules
+from storage.records.signals import Signals, Webhooks
 from storage.records.tasks import Tasks
 from storage.records.tokens import Tokens
 from storage.statements import Session
@@ -91,6 +94,46 @@ class SqlRecords:
     def tokens(self) -> Tokens:
         """Tokens of programs."""
         return Tokens(self.session)
+
+    @cached_property
+    def switches(self) -> Switches:
+        """What is stopped."""
+        return Switches(self.session)
+
+    @cached_property
+    def breakers(self) -> Breakers:
+        """Adapters that failed of late."""
+        return Breakers(self.session)
+
+    @cached_property
+    def rates(self) -> Rates:
+        """Moving windows of what was let through."""
+        return Rates(self.session)
+
+    @cached_property
+    def schedules(self) -> Schedules:
+        """Calls to be proposed at their times."""
+        return Schedules(self.session)
+
+    @cached_property
+    def alarms(self) -> Alarms:
+        """What is wrong."""
+        return Alarms(self.session)
+
+    @cached_property
+    def workers(self) -> Workers:
+        """Processes that execute calls."""
+        return Workers(self.session)
+
+    @cached_property
+    def signals(self) -> Signals:
+        """Teams' streams of facts."""
+        return Signals(self.session)
+
+    @cached_property
+    def webhooks(self) -> Webhooks:
+        """Where facts are delivered to."""
+        return Webhooks(self.session)
 
     @cached_property
     def audit(self) -> Audit:

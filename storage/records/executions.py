@@ -31,8 +31,18 @@ _ATTEMPTS: Final = Statement(
 _END_ATTEMPT: Final = Statement(
     update(attempts)
     .where(attempts.c.call_id == arg("call"), attempts.c.number == arg("held"), attempts.c.ended_at.is_(None))
-    .values(ended_at=arg("now_"))
+    .values(ended_at=arg("now_"), error=arg("why"), error_class=arg("why_class"))
     .returning(*attempts.columns)
+)
+_ASK_TO_STOP: Final = Statement(
+    update(attempts)
+    .where(attempts.c.call_id == arg("call"), attempts.c.ended_at.is_(None), attempts.c.stop_by.is_(None))
+    .values(stop_by=arg("by"))
+)
+_TO_STOP: Final = Statement(
+    select(attempts.c.call_id).where(
+        attempts.c.worker == arg("holder"), attempts.c.ended_at.is_(None), attempts.c.stop_by.is_not(None)
+    )
 )
 _RENEW: Final = Statement(
     update(attempts)
@@ -101,16 +111,38 @@ class Attempts:
             started_at=to_ms(attempt.started_at),
             lease_until=to_ms(attempt.lease_until),
             ended_at=to_ms(attempt.ended_at),
+            adapter=attempt.adapter,
+            error=attempt.error,
+            error_class=attempt.error_class,
+            stop_by=attempt.stop_by,
         )
 
     def of(self, call_id: CallId) -> Sequence[Attempt]:
         """All attempts of a call by number."""
         return [_attempt(row) for row in self._session.all(_ATTEMPTS, call=call_id)]
 
-    def end(self, call_id: CallId, number: int, *, now: datetime) -> Attempt | None:
+    def end(
+        self,
+        call_id: CallId,
+        number: int,
+        *,
+        now: datetime,
+        error: str | None = None,
+        error_class: str | None = None,
+    ) -> Attempt | None:
         """Ends this attempt and gives it; None where it is not live any more."""
-        rows = self._session.all(_END_ATTEMPT, call=call_id, held=number, now_=to_ms(now))
+        rows = self._session.all(
+            _END_ATTEMPT, call=call_id, held=number, now_=to_ms(now), why=error, why_class=error_class
+        )
         return _attempt(rows[0]) if rows else None
+
+    def ask_to_stop(self, call_id: CallId, *, by: str) -> bool:
+        """Asks the live attempt of a call to stop. False where there is none, or it was asked before."""
+        return self._session.run(_ASK_TO_STOP, call=call_id, by=by) == 1
+
+    def to_stop(self, worker: str) -> Sequence[CallId]:
+        """The calls that this worker holds and was asked to stop."""
+        return [CallId(row[0]) for row in self._session.all(_TO_STOP, holder=worker)]
 
     def renew(self, worker: str, call_ids: Sequence[CallId], *, lease_until: datetime) -> int:
         """Extends the leases of a worker's live attempts at these calls; how many."""
@@ -175,6 +207,10 @@ def _attempt(row: Row) -> Attempt:
         started_at=from_ms(row[5]),
         lease_until=from_ms(row[6]),
         ended_at=maybe_from_ms(row[7]),
+        adapter=row[8],
+        error=row[9],
+        error_class=row[10],
+        stop_by=row[11],
     )
 
 

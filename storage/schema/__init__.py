@@ -14,6 +14,18 @@ from storage.schema.calls import (
     runs,
     tool_calls,
 )
+from storage.schema.operating import (
+    ANY_TEAM,
+    alarms,
+    breakers,
+    dead_letters,
+    rate_hits,
+    schedules,
+    signals,
+    switches,
+    webhooks,
+    workers,
+)
 from storage.schema.people import (
     accounts,
     api_tokens,
@@ -31,15 +43,19 @@ from storage.schema.traffic import cards, deliveries, dialogues, inbox, outbox
 APPEND_ONLY: Final = ("audit_events", "outcomes")
 
 __all__ = [
+    "ANY_TEAM",
     "APPEND_ONLY",
     "accounts",
+    "alarms",
     "api_tokens",
     "approvals",
     "attempts",
     "audit_events",
     "audit_heads",
+    "breakers",
     "cards",
     "conversations",
+    "dead_letters",
     "deliveries",
     "dialogues",
     "edits",
@@ -55,9 +71,15 @@ __all__ = [
     "outcomes",
     "people",
     "quarantine",
+    "rate_hits",
     "reminders",
     "runs",
+    "schedules",
+    "signals",
+    "switches",
     "tasks",
     "tenants",
     "tool_calls",
+    "webhooks",
+    "workers",
 ]

@@ -182,6 +182,10 @@ attempts = Table(
     time("started_at"),
     time("lease_until"),
     time("ended_at", nullable=True),
+    words("adapter", nullable=True),
+    words("error", nullable=True),
+    words("error_class", nullable=True),
+    words("stop_by", nullable=True),
     UniqueConstraint("call_id", "number"),
     partial_index(
         "uq_attempts_live",
