@@ -33,6 +33,7 @@ from core.engine import (
     start,
 )
 from core.ids import AccountId, ConversationId, PersonId, TenantId
+from core.live import Stop
 from core.model import (
     SYSTEM,
     Channel,
@@ -79,12 +80,6 @@ STEPS: Final = 4
 
 async def _pay(_arguments: Any, _context: ToolContext) -> ToolResult:
     return ToolResult(text="Paid.", data={"number": 1})
-
-
-class _GoOn:
-    """Implements `core.tool.Cancellation`: nobody asks to stop."""
-
-    requested = False
 
 
 class _NoStore:
@@ -178,7 +173,7 @@ class Engine:
             now=now,
             deadline=now + timedelta(seconds=30),
             progress=_no_progress,
-            cancellation=_GoOn(),
+            cancellation=Stop(),
             store=_NoStore(),
         )
 

@@ -4,27 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import secrets
 import shutil
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from uuid_utils.compat import uuid7
 
+from bot.carrying import Carrying
 from bot.clock import SystemClock
 from bot.codes import new_code
 from bot.config import Settings, StorageSettings
 from bot.health import Health
+from bot.keeping import EVERY_S, Keeper
 from bot.logs import get_logger
 from bot.policy_file import PolicyFile
+from bot.scheduled import Scheduled
 from bot.telegram.app import TelegramBot
 from bot.telegram.pace import Pace
 from bot.telegram.policies import tell_admins
+from bot.watching import Watching
+from bot.workers.backoff import Backoff
 from bot.workers.executor import Executor, RecordsToolStore
 from bot.workers.mirror import Mirror
+from bot.workers.pausing import Pauses
+from bot.workers.reports import Reports, reports_folder
+from bot.workers.starts import Starts
 from bot.workers.sweeper import Sweeper
+from bot.workers.webhooks import Webhooks
+from core.adapters import Adapter
 from core.engine import Env, Limits
 from core.engine.members import code_hash, offer_claim
 from core.errors import ConfigError
@@ -38,6 +50,7 @@ from storage.database import Database, backend_of, check_free
 from storage.database import make_folder as make_folder  # noqa: PLC0414 - bot.run takes it from here
 from storage.mirror import MirrorFiles
 from storage.pages import SqlPages
+from storage.verify import problems
 from tools.catalog import build_catalog
 from tools.create_expense import ExpenseLimits
 
@@ -48,7 +61,7 @@ log = get_logger(__name__)
 
 DRAIN_S = 10.0
 DEMO_MARKER = ".countersign-demo"
-_DEMO_DATA = ("countersign.*", "sandbox.sqlite3*", "audit", "labels.jsonl")
+_DEMO_DATA = ("countersign.*", "sandbox.sqlite3*", "audit", "reports", "labels.jsonl", "warehouse.json")
 
 
 def new_id() -> str:
@@ -65,6 +78,7 @@ class Countersign:
         *,
         clock: SystemClock,
         extra: Sequence[Tool],
+        adapters: Sequence[Adapter],
         pace: Pace,
         boundary: Callable[[str], None],
     ) -> None:
@@ -88,6 +102,7 @@ class Countersign:
             home=self.home,
             tell=lambda records, found: tell_admins(records, found, tenant=self.home, now=self.clock.now()),
         )
+        self.carrying = Carrying(settings, registry=self.registry, declared=adapters)
         self.env = Env(
             registry=self.registry,
             policy=self.policy.today,
@@ -97,9 +112,22 @@ class Countersign:
                 start_within=settings.calls.start_within,
                 reply_after=settings.calls.reply_after,
             ),
+            rates=settings.limits.rates,
+            adapters=self.carrying.adapters,
+            resilience=self.carrying.resilience,
+            on_breaker=self.carrying.changed,
             approvers_chat=settings.telegram.approvers_chat,
             home=self.home,
         )
+        self.watching = Watching(
+            settings,
+            uow=self.db.writer,
+            reader=self.db.reader,
+            verify=partial(problems, settings.storage.database, settings.storage.folder / "audit"),
+            env=self.env,
+            clock=clock,
+        )
+        self.carrying.metrics = self.watching.metrics
         self.executor = Executor(
             uow=self.db.writer,
             reader=self.db.reader,
@@ -112,7 +140,11 @@ class Countersign:
             worker=f"{os.uname().nodename}:{os.getpid()}:{secrets.token_hex(3)}",
             sole=True,
             concurrency=settings.workers.concurrency,
+            per_tenant=settings.workers.per_tenant,
+            per_tool=settings.workers.per_tool,
+            backoff=Backoff(self.registry),
             on_progress=self._on_progress,
+            metrics=self.watching.metrics,
             boundary=boundary,
         )
         self.sweeper = Sweeper(
@@ -121,6 +153,19 @@ class Countersign:
         self.mirror = Mirror(
             MirrorFiles(settings.storage.folder / "audit"), reader=self.db.reader, uow=self.db.writer
         )
+        self.webhooks = Webhooks(
+            uow=self.db.writer,
+            reader=self.db.reader,
+            clock=clock,
+            registry=self.registry,
+            allow_private=settings.webhooks.allow_private,
+            chance=random.random,
+        )
+        self.reports = Reports(
+            reader=self.db.reader, registry=self.registry, folder=reports_folder(settings.storage.folder)
+        )
+        self.starts = Starts(uow=self.db.writer, clock=clock)
+        self.keeper = Keeper(settings, uow=self.db.writer, now=clock.now)
         self.telegram = TelegramBot(
             settings.telegram,
             uow=self.db.writer,
@@ -131,7 +176,25 @@ class Countersign:
             home=self.home,
             pace=pace,
             progress_of=self.executor.progress_of,
+            metrics=self.watching.metrics,
+            machine=self.watching.machine,
             boundary=boundary,
+        )
+        self.pauses = Pauses(
+            uow=self.db.writer,
+            reader=self.db.reader,
+            env=self.env,
+            clock=clock,
+            released=self.executor.wake,
+            waits=self.telegram.relay.wake,
+        )
+        self.schedules = Scheduled(
+            settings.schedules.file,
+            uow=self.db.writer,
+            reader=self.db.reader,
+            env=self.env,
+            clock=clock,
+            home=self.home,
         )
         self.http = self._http_door() if settings.http.enabled else None
         self.health.executor = self.executor
@@ -143,13 +206,29 @@ class Countersign:
         told, before the first tap counts."""
         await self.db.writer.run("tenant", self._ensure_tenant)
         self.db.writer.listen("pending", self.executor.offer)
+        self.db.writer.listen("stop", self.executor.stop)
+        self.db.writer.listen("breaker", self.executor.released)
+        self.db.writer.listen("switch", self.pauses.changed)
         self.db.writer.listen("outbox", self.telegram.relay.wake)
         self.db.writer.listen("audit", self.mirror.wake)
+        self.db.writer.listen("signal", self.webhooks.wake)
+        self.db.writer.listen("webhook", self.webhooks.changed)
+        self.db.writer.listen("run_end", self.reports.wake)
+        await self.executor.heart.begin()
         await self.executor.recover(sole=True)
         await self.sweeper.expire()
         self._spawn(self.executor.run_executor_loop())
         self._spawn(self.mirror.run())
+        self._spawn(self.webhooks.run())
+        self._spawn(self.reports.run())
         self._spawn(self.policy.watch())
+        self.watching.start(self.sweeper, self.db.writer.listen)
+        self.pauses.start(self.sweeper)
+        await self.schedules.start(self.sweeper)
+        self.carrying.start(
+            self.sweeper, uow=self.db.writer, reader=self.db.reader, env=self.env, clock=self.clock
+        )
+        self.sweeper.every(EVERY_S, self.keeper.tidy)
         self.sweeper.start(daily=self.telegram.post_head)
         self._spawn(self.telegram.run())
         if self.http is not None:
@@ -167,6 +246,7 @@ class Countersign:
             await self.http.stop()
         await self.telegram.stop_taking()
         await self.executor.drain(DRAIN_S)
+        await self.executor.heart.end()
         await self.telegram.stop()
         self.sweeper.stop()
         await self.mirror.drain()
@@ -217,11 +297,15 @@ class Countersign:
                 clock=self.clock,
                 execute=self.executor.execute,
                 storage_errors=self.db.backend.errors,
+                scrape=self.watching.scrape,
+                metrics_token=self.watching.metrics_token,
+                failed=self.watching.metrics.handler_failed,
             )
         )
 
     def _on_progress(self, call_id: CallId) -> None:
         self.telegram.relay.progress(call_id)
+        self.starts.takes_long(call_id)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         self._tasks.append(asyncio.get_running_loop().create_task(work))
@@ -232,17 +316,20 @@ def build(
     *,
     clock: SystemClock | None = None,
     extra: Sequence[Tool] = (),
+    adapters: Sequence[Adapter] = (),
     pace: Pace | None = None,
     boundary: Callable[[str], None] = lambda place: None,
 ) -> Countersign:
     """Builds the product from its settings. Needs a running event loop. Raises ConfigError.
 
-    `extra` tools join the catalogue; `boundary` is told of every place where a crash is worth trying.
+    `extra` tools join the catalogue, `adapters` are those they name that have a health check; `boundary` is
+    told of every place where a crash is worth trying.
     """
     return Countersign(
         settings,
         clock=clock or SystemClock(),
         extra=extra,
+        adapters=adapters,
         pace=pace or Pace(),
         boundary=boundary,
     )

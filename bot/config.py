@@ -11,12 +11,11 @@ from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import (
-    BeforeValidator,
     Field,
     SecretStr,
     ValidationError,
@@ -25,7 +24,11 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from bot.config_http import HttpSettings
+from bot.config_keeping import RetentionSettings
 from bot.config_kinds import LONGEST, Amount, Duration, Section, Whole, is_http
+from bot.config_limits import LimitSettings
+from bot.config_resilience import ResilienceSettings
+from bot.config_schedules import ScheduleSettings
 from bot.config_sources import (
     EXAMPLE,
     PREFIX,
@@ -37,14 +40,12 @@ from bot.config_sources import (
     secret_from_file,
     told,
 )
+from bot.config_watching import AlarmSettings, LoggingSettings, MetricsSettings
+from bot.config_webhooks import WebhookSettings
 from core.errors import ConfigError
 from core.redaction import MASK, Redactor
 
 _DATABASE: Final = r"sqlite(\+aiosqlite)?:///(?!:memory:)[^?#]+|postgresql://[^\s]+"
-
-
-def _small(value: object) -> object:
-    return value.strip().lower() if isinstance(value, str) else value
 
 
 class TelegramSettings(Section):
@@ -208,22 +209,12 @@ class ExpenseSettings(Section):
         return value
 
 
-class LoggingSettings(Section):
-    """What is logged, and how."""
-
-    level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_small)] = Field(
-        default="info", description="debug, info, warning or error"
-    )
-    format: Annotated[Literal["auto", "json", "console"], BeforeValidator(_small)] = Field(
-        default="auto", description="auto, json or console"
-    )
-    file: Path | None = Field(default=None, description="a file that JSON lines are appended to")
-
-
 class WorkerSettings(Section):
     """Who runs approved calls."""
 
-    concurrency: Whole = Field(default=4, ge=1, le=64, description="a whole number from 1 to 64")
+    concurrency: Whole = Field(default=8, ge=1, le=64, description="a whole number from 1 to 64")
+    per_tenant: Whole = Field(default=8, ge=1, le=64, description="a whole number from 1 to 64")
+    per_tool: Whole = Field(default=4, ge=1, le=64, description="a whole number from 1 to 64")
 
 
 class Settings(Section):
@@ -237,7 +228,14 @@ class Settings(Section):
     expenses: ExpenseSettings = Field(default_factory=ExpenseSettings)
     logging: LoggingSettings = Field(default_factory=LoggingSettings)
     workers: WorkerSettings = Field(default_factory=WorkerSettings)
+    resilience: ResilienceSettings = Field(default_factory=ResilienceSettings)
+    limits: LimitSettings = Field(default_factory=LimitSettings)
     http: HttpSettings = Field(default_factory=HttpSettings)
+    metrics: MetricsSettings = Field(default_factory=MetricsSettings)
+    alarms: AlarmSettings = Field(default_factory=AlarmSettings)
+    webhooks: WebhookSettings = Field(default_factory=WebhookSettings)
+    schedules: ScheduleSettings = Field(default_factory=ScheduleSettings)
+    retention: RetentionSettings = Field(default_factory=RetentionSettings)
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -257,10 +255,13 @@ KEYS: Final[tuple[Key, ...]] = tuple(
     (name, key) for name, section in SECTIONS.items() for key in section.model_fields
 )
 """Every (section, key) there is."""
-_SECRETS: Final = frozenset({("telegram", "token"), ("telegram", "proxy"), ("http", "key")})
+_SECRETS: Final = frozenset(
+    {("telegram", "token"), ("telegram", "proxy"), ("http", "key"), ("metrics", "token")}
+)
 _FILES: Final[Mapping[Key, Key]] = {
     ("telegram", "token_file"): ("telegram", "token"),
     ("http", "key_file"): ("http", "key"),
+    ("metrics", "token_file"): ("metrics", "token"),
 }
 """Keys that name a file, and the secret that is read from it."""
 _PATHS: Final = frozenset(

@@ -10,7 +10,6 @@ import logging
 import sys
 import threading
 from collections.abc import Sequence
-from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal, TextIO
@@ -19,7 +18,7 @@ import structlog
 from structlog.contextvars import bound_contextvars
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from core.errors import ConfigError
+from bot.log_handlers import Safe, Stream, in_file, in_folder
 from core.redaction import Redactor
 
 Level = Literal["debug", "info", "warning", "error"]
@@ -47,22 +46,28 @@ def configure(
     form: Format = "auto",
     stream: TextIO | None = None,
     file: Path | None = None,
+    folder: Path | None = None,
+    rotate_mb: int = 20,
 ) -> None:
     """From now on everything logged in this process goes, cleaned, to `stream` (standard error by default)
-    and as JSON lines to `file`; so do exceptions that nobody caught. May be called again.
+    and as JSON lines to `file` and, by what they are about, to files in `folder`, each rotated from
+    `rotate_mb` on; so do exceptions that nobody caught. May be called again.
 
-    `auto` means lines for people on a terminal and JSON elsewhere. The folder of `file` is made. Raises
-    ConfigError where `file` cannot be written to; then nothing was changed.
+    `auto` means lines for people on a terminal and JSON elsewhere. Folders are made. Raises ConfigError
+    where `file` or `folder` cannot be written to; then nothing was changed.
     """
     out = stream or sys.stderr
     for_people = form == "console" or (form == "auto" and out.isatty())
-    handlers: list[logging.Handler] = [_Stream(out, redactor)]
-    handlers[0].setFormatter(
+    screen = Stream(out, redactor)
+    screen.setFormatter(
         _Clean(redactor, _console(redactor, colors=out.isatty()) if for_people else _json(redactor))
     )
-    if file is not None:
-        handlers.append(_opened(file, redactor))
-        handlers[1].setFormatter(_Clean(redactor, _json(redactor)))
+    files: list[Safe] = [] if file is None else [in_file(file, redactor)]
+    if folder is not None:
+        files += in_folder(folder, redactor, most_bytes=rotate_mb * 1_000_000)
+    for each in files:
+        each.setFormatter(_Clean(redactor, _json(redactor)))
+    handlers = [screen, *files]
     _replace_root_handlers(handlers)
     logging.getLogger().setLevel(level.upper())
     for name, least in _QUIET.items():
@@ -103,47 +108,6 @@ class _Clean(structlog.stdlib.ProcessorFormatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return self._redactor.clean(super().format(record))
-
-
-class _Safe(logging.Handler):
-    """A handler that, when a record cannot be rendered, says so without the record's content.
-
-    The standard library would print the raw message and arguments past every filter.
-    """
-
-    redactor: Redactor
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Tells where the bad call is and what went wrong, cleaned."""
-        kind = sys.exc_info()[0]
-        reason = kind.__name__ if kind else "unknown"
-        place = f"{record.pathname}:{record.lineno}"
-        line = f"a log line could not be written ({reason}): logger {record.name}, {place}\n"
-        if sys.stderr is not None and not sys.stderr.closed:
-            sys.stderr.write(self.redactor.clean(line))
-
-
-class _Stream(_Safe, logging.StreamHandler[TextIO]):
-    def __init__(self, stream: TextIO, redactor: Redactor) -> None:
-        super().__init__(stream)
-        self.redactor = redactor
-
-
-class _File(_Safe, WatchedFileHandler):
-    """Follows the file when it is rotated away."""
-
-    def __init__(self, path: Path, redactor: Redactor) -> None:
-        super().__init__(path, encoding="utf-8")
-        self.redactor = redactor
-
-
-def _opened(path: Path, redactor: Redactor) -> _File:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return _File(path, redactor)
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise ConfigError(f"logging.file = {str(path)!r} cannot be written to ({reason}).") from None
 
 
 def _shared() -> list[Processor]:
@@ -194,7 +158,7 @@ def _replace_root_handlers(handlers: Sequence[logging.Handler]) -> None:
     """Takes off our earlier handlers and those of logging.basicConfig, which clean nothing."""
     root = logging.getLogger()
     for old in list(root.handlers):
-        if isinstance(old, _Safe) or type(old) in (logging.StreamHandler, logging.FileHandler):
+        if isinstance(old, Safe) or type(old) in (logging.StreamHandler, logging.FileHandler):
             root.removeHandler(old)
             old.close()
     for handler in handlers:

@@ -101,8 +101,9 @@ def _document(path: Path, text: str) -> dict[str, Any]:
         raise _error(path, int(found[1]) if found else len(text.splitlines()) or 1, str(error)) from None
     except json.JSONDecodeError as error:
         raise _error(path, error.lineno, f"{error.msg} (column {error.colno})") from None
-    except RecursionError:
-        raise _error(path, None, "it is nested too deeply") from None
+    except (RecursionError, ValueError):
+        told = "it is nested too deeply, or holds a number that is far too long"
+        raise _error(path, None, told) from None
     if not isinstance(document, dict):
         raise _error(path, 1, 'a plan is an object with "title" and "step"')
     return document

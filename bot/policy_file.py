@@ -101,7 +101,7 @@ class PolicyFile:
         self._home = home
         self._tell = tell
         self._every_s = every_s
-        self._seen = _signature(path)
+        self._seen = signature(path)
         self._policy = load_policy_file(path, registry)
         self._in_order = True
 
@@ -123,7 +123,7 @@ class PolicyFile:
 
         It is in force once that is audited. Raises StorageUnavailable: then the next look tries again.
         """
-        seen = _signature(self._path)
+        seen = signature(self._path)
         if seen == self._seen:
             return None
         found = await asyncio.to_thread(self._read)
@@ -163,7 +163,7 @@ def load_policy_file(path: Path | None, registry: ToolRegistry) -> Policy:
         raise ConfigError(f"{path}: {error.message}") from None
 
 
-def _signature(path: Path | None) -> _Signature | None:
+def signature(path: Path | None) -> _Signature | None:
     """What changes whenever the file is written or replaced; None where it is not there."""
     if path is None:
         return None

@@ -22,7 +22,7 @@ from core.ids import PersonId
 from core.model import Channel, Identity, Person, Role
 from core.ports import Records
 from core.redaction import Redactor
-from tools.catalog import demo_tools
+from tools.catalog import demo_adapters, demo_tools
 
 if TYPE_CHECKING:
     from bot.sandbox.server import RunningSandbox
@@ -43,11 +43,17 @@ async def run_demo(
         ours = {
             "COUNTERSIGN_TELEGRAM__TOKEN": DEMO_TOKEN,
             "COUNTERSIGN_TELEGRAM__API_BASE_URL": sandbox.url,
+            "COUNTERSIGN_RESILIENCE__OPEN_FOR": "10s",  # whoever tries it does not want to wait for minutes
+            "COUNTERSIGN_RESILIENCE__OPEN_AT_MOST": "20s",
+            "COUNTERSIGN_WEBHOOKS__ALLOW_PRIVATE": "true",  # a receiver to try them with is on this machine
         }
         settings = load(config, environ={**os.environ, **ours}, data=data)
         _log(settings, settings.logging.file or data / "countersign.log")
         product = build(
-            settings, clock=SystemClock(sandbox.clock.now), extra=demo_tools(data / "labels.jsonl")
+            settings,
+            clock=SystemClock(sandbox.clock.now),
+            extra=demo_tools(data / "labels.jsonl"),
+            adapters=demo_adapters(data),
         )
         await product.start()
         try:
@@ -105,7 +111,15 @@ def _log(settings: Settings, file: Path | None) -> None:
     redactor = Redactor()
     for secret in (*settings.secrets, DEMO_TOKEN):
         redactor.register(secret)
-    logs.configure(redactor=redactor, level=settings.logging.level, form=settings.logging.format, file=file)
+    told = settings.logging
+    logs.configure(
+        redactor=redactor,
+        level=told.level,
+        form=told.format,
+        file=file,
+        folder=told.folder,
+        rotate_mb=told.rotate_mb,
+    )
 
 
 def _stop_on_signals() -> asyncio.Event:

@@ -7,6 +7,7 @@ only, so that a person's content can be erased one day without breaking the chai
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,10 @@ from core.ids import CallId, TenantId
 
 GENESIS: Final = "0" * 64
 """The hash before the first event of every chain."""
+TOMBSTONE: Final = '{"erased":true}'
+"""What stands, without a salt, in place of a content that was erased."""
+ERASURE: Final = "content.erased"
+"""The event that names those whose contents were erased: only what such a later one names may be gone."""
 
 
 class AuditEvent(NamedTuple):
@@ -94,6 +99,11 @@ def content_holds(event: AuditEvent) -> bool:
         return False
 
 
+def is_erased(event: AuditEvent) -> bool:
+    """Whether the event's content was erased. Whether it was to be, an `ERASURE` event tells."""
+    return event.content == TOMBSTONE and event.salt == ""
+
+
 _GREATEST: Final = 2**53 - 1
 
 
@@ -159,8 +169,10 @@ def chained(
 def check_chain(events: Iterable[AuditEvent], *, seq: int = 0, prev_hash: str = GENESIS) -> Iterator[Break]:
     """Every break of one tenant's chain, read in order from event `seq` + 1 on top of `prev_hash`.
 
-    After a break it goes on from what stands there, so that one edit is one break and not a thousand.
+    After a break it goes on from what stands there, so that one edit is one break and not a thousand. A
+    content that was erased is none where a later event says that it was; otherwise it is told at the end.
     """
+    gone: dict[int, AuditEvent] = {}
     for event in events:
         if event.seq != seq + 1:
             yield Break(tenant_id=event.tenant_id, seq=seq + 1, problem=_gap(seq + 1, event.seq))
@@ -168,11 +180,30 @@ def check_chain(events: Iterable[AuditEvent], *, seq: int = 0, prev_hash: str = 
             yield Break(
                 tenant_id=event.tenant_id, seq=event.seq, problem="does not follow the event before it"
             )
-        if not content_holds(event):
+        if not content_holds(event) and not is_erased(event):
             yield Break(tenant_id=event.tenant_id, seq=event.seq, problem="its content was altered")
         elif not holds(event):
             yield Break(tenant_id=event.tenant_id, seq=event.seq, problem="it was altered")
+        elif is_erased(event):
+            gone[event.seq] = event
+        elif gone and event.kind == ERASURE:
+            _account_for(gone, event)
         seq, prev_hash = event.seq, event.hash
+    for event in gone.values():
+        yield Break(tenant_id=event.tenant_id, seq=event.seq, problem=_UNACCOUNTED)
+
+
+_UNACCOUNTED: Final = "its content was erased, and no event says so"
+
+
+def _account_for(gone: dict[int, AuditEvent], erasure: AuditEvent) -> None:
+    """Strikes off the events that an erasure names."""
+    try:
+        for first, last in json.loads(erasure.content)["events"]:
+            for seq in range(max(first, 1), min(last, erasure.seq) + 1):
+                gone.pop(seq, None)
+    except (KeyError, TypeError, ValueError):
+        return  # it names nothing: what is gone is told
 
 
 def _gap(expected: int, found: int) -> str:

@@ -152,12 +152,24 @@ class InvalidInput(Refusal):
 
 class ToolError(CountersignError):
     """A tool failed. `error_class` is a stable word for statistics; `unclear` says that the effect may
-    have happened all the same, so that a person must look before anything is tried again."""
+    have happened all the same, so that a person must look before anything is tried again; `transient` that
+    nothing of it can have, or that repeating is harmless, so that an idempotent tool may be tried again by
+    itself, not before `retry_after_s` where that is given."""
 
-    def __init__(self, message: str, *, error_class: str = "tool_error", unclear: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        error_class: str = "tool_error",
+        unclear: bool = False,
+        transient: bool = False,
+        retry_after_s: float | None = None,
+    ) -> None:
         super().__init__(message)
         self.error_class = error_class
         self.unclear = unclear
+        self.transient = transient
+        self.retry_after_s = retry_after_s
 
 
 class CorruptRecord(CountersignError):

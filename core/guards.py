@@ -1,20 +1,26 @@
 """The guards: one ordered list of checks before any execution, whatever the front door.
 
 `gather` reads the facts once, inside the transaction that will act on them; each check is a plain function
-over these facts. Numbers 13 to 15 (kill switch, rate limits, breakers) follow in this list when they exist.
+over these facts. From the thirteenth on they are about the moment alone: what they refuse stays pending, and
+is started once they let it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
+from core.adapters import Carrier, Unavailable
 from core.approvals import Tally, why_unsigned
 from core.errors import Code, Refusal
 from core.lifecycle import Status, in_words
-from core.model import Conversation, PolicyDecision, Principal, Role, Tenant, ToolCall, Verdict
+from core.limits import Limited, Window
+from core.model import Conversation, PolicyDecision, Principal, Role, Switch, Tenant, ToolCall, Verdict
 from core.policy.evaluate import eligible
+from core.switches import seconds_left
 from core.tool import Tool
 
 
@@ -26,6 +32,8 @@ class Facts:
     `today` is today's verdict, `digest` the consent digest of the call's fields as they are, `tally` the
     votes that count under both; None where there is no call, or nobody asked for them. `grant_fault` says
     why the grant that let the call through does not count today, "" where it does, None where there is none.
+    `held` is the kill switch that stops it `at` this time, `windows` are the rate limits that it counts for,
+    `limited` one of them that is full.
     """
 
     by: Principal
@@ -41,6 +49,11 @@ class Facts:
     digest: str | None = None
     grant_fault: str | None = None
     shown: bool = False  # the caller was shown this call in a chat they are in
+    at: datetime | None = None
+    held: Switch | None = None
+    windows: tuple[Window, ...] = ()
+    limited: Limited | None = None
+    carrier: Carrier | Unavailable | None = None  # what would carry the call; None where nobody asked
 
     @property
     def known_call(self) -> ToolCall:
@@ -146,6 +159,39 @@ def _approved(facts: Facts) -> None:
         raise Refusal(Code.APPROVAL_INVALID, why)
 
 
+def _adapter_available(facts: Facts) -> None:
+    if isinstance(facts.carrier, Unavailable):
+        raise unavailable(facts.carrier)
+
+
+def _not_paused(facts: Facts) -> None:
+    switch = facts.held
+    if switch is None:
+        return
+    raise Refusal(
+        Code.PAUSED,
+        f"Paused by {switch.by_name}: {switch.reason}. The call waits, and is taken once the pause ends.",
+        retry_after_s=None if facts.at is None else seconds_left(switch, now=facts.at),
+        reason=switch.reason,
+        until=None if switch.until is None else switch.until.isoformat(),
+    )
+
+
+def _under_limits(facts: Facts) -> None:
+    limited = facts.limited
+    if limited is not None:
+        seconds = math.ceil(limited.retry_after_s)
+        window = limited.window
+        raise Refusal(
+            Code.RATE_LIMITED,
+            f"The limit of {window.limit} for {window.whose} is reached. The call waits; the next one may "
+            f"start in {seconds} s.",
+            retry_after_s=limited.retry_after_s,
+            limit=window.limit,
+            limit_of=window.whose,
+        )
+
+
 GUARDS: Final[Sequence[Callable[[Facts], None]]] = (
     _authenticated,  # 1
     _tenant_given,  # 2
@@ -159,6 +205,9 @@ GUARDS: Final[Sequence[Callable[[Facts], None]]] = (
     _tool_known,  # 10
     _policy_allows,  # 11
     _approved,  # 12
+    _not_paused,  # 13
+    _under_limits,  # 14
+    _adapter_available,  # 15
 )
 ENTRY: Final = GUARDS[:5]
 """The checks of who is there at all, for every verb that is not an execution."""
@@ -185,6 +234,16 @@ def visible(call: ToolCall, *, by: Principal, role: Role | None) -> bool:
         asks
         and by.person is not None
         and eligible(call.verdict, requester=call.requester_id, person=by.person, role=role)
+    )
+
+
+def unavailable(found: Unavailable) -> Refusal:
+    """All adapters of a call are cut off."""
+    return Refusal(
+        Code.ADAPTER_UNAVAILABLE,
+        f"{found.adapter} does not answer at the moment. It is tried again by itself, and then this runs.",
+        retry_after_s=found.retry_after_s,
+        adapter=found.adapter,
     )
 
 

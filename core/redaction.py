@@ -78,6 +78,32 @@ def _masked(name: str, value: Json, sensitive: Collection[str]) -> Json:
     return value
 
 
+def secret_values(values: Mapping[str, Json], hidden: Iterable[str]) -> Iterable[str]:
+    """The texts of the values of these fields, at any depth."""
+    names = frozenset(hidden)
+    if not names:
+        return
+    for name, value in values.items():
+        if name in names:
+            yield from _leaves(value)
+        elif isinstance(value, Mapping):
+            yield from secret_values(value, names)
+        elif isinstance(value, list | tuple):
+            for item in value:
+                yield from secret_values({"": item}, names)
+
+
+def _leaves(value: Json) -> Iterable[str]:
+    if isinstance(value, Mapping):
+        for item in value.values():
+            yield from _leaves(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _leaves(item)
+    elif value is not None and str(value).strip():
+        yield str(value)
+
+
 def _spellings(secret: str) -> set[str]:
     return {
         secret,

@@ -53,11 +53,13 @@ class ToolRegistry:
             self.register(tool)
 
     def register(self, tool: Tool) -> None:
-        """Adds a tool. Raises ValueError for a name or a command that is taken."""
+        """Adds a tool. Raises ValueError for a name or a command that is taken, and for what cannot be."""
         if tool.name in self._tools:
             raise ValueError(f"tool {tool.name!r} is registered already")
         if tool.command and any(other.command == tool.command for other in self):
             raise ValueError(f"command /{tool.command} is taken already")
+        if tool.retry is not None and not tool.idempotent:
+            raise ValueError(f"tool {tool.name!r} is not idempotent, so it cannot be tried again by itself")
         self._tools[tool.name] = tool
         self._hashes[tool.name] = tool.definition_hash
         self.metrics[tool.name] = ToolMetrics()

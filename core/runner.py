@@ -6,17 +6,20 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from core.errors import CountersignError, InvalidInput, ToolError
 from core.lifecycle import Status
+from core.live import Partial
 from core.model import Started
 from core.registry import ToolRegistry, validate
-from core.tool import RunResult, Tool, ToolContext, ToolResult
+from core.tool import Cancellation, RunResult, Tool, ToolContext, ToolFault, ToolResult
 
 FALLBACK_ERROR: Final = "Tool execution failed"
 GRACE_S: Final = 5.0
 """How long a tool may take to stop after it was told to. After that nobody knows what it still does."""
+POLITE_S: Final = 2.0
+"""How long a tool that is asked to stop may take to end by itself, before it is cancelled."""
 
 
 class ToolRunner:
@@ -29,17 +32,19 @@ class ToolRunner:
         *,
         monotonic: Callable[[], float],
         grace_s: float = GRACE_S,
+        polite_s: float = POLITE_S,
         clean: Callable[[str], str] = str,
     ) -> None:
         self._registry = registry
         self._monotonic = monotonic
         self._grace_s = grace_s
+        self._polite_s = polite_s
         self._clean = clean
 
     async def run(self, started: Started, context: ToolContext) -> RunResult:
         """Runs one attempt to its end and tells what became of it. Counts it in the tool's metrics."""
         begun = self._monotonic()
-        result = await self._guarded(started, context)
+        result = _with_partial(await self._guarded(started, context), context.partial)
         duration_ms = round((self._monotonic() - begun) * 1000)
         if self._registry.find(started.call.tool) is not None:
             self._registry.observe(started.call.tool, status=result.status, duration_ms=duration_ms)
@@ -57,14 +62,17 @@ class ToolRunner:
         except Exception as error:  # noqa: BLE001 - preparing input runs the tool's own validators
             return _failed(_message(error), type(error).__name__)
         task = asyncio.ensure_future(_contained(work))
-        done, _ = await asyncio.wait({task}, timeout=tool.timeout_s)
-        if not done:
-            return await self._stop(task, tool)
-        return _settle(task)
+        asked = await _ended_or_asked(task, context.cancellation, seconds=tool.timeout_s)
+        if task.done():
+            return _settle(task, idempotent=tool.idempotent)
+        return await (self._cancel(task) if asked else self._stop(task, tool))
 
     def _work(self, tool: Tool, started: Started, context: ToolContext) -> Awaitable[ToolResult]:
         if started.call.undo_of is None:
-            return tool.run(validate(tool, started.call.arguments), context)
+            fallback = tool.fallback
+            carried = fallback is not None and started.attempt.adapter == fallback.adapter
+            run = fallback.run if fallback is not None and carried else tool.run
+            return run(validate(tool, started.call.arguments), context)
         original = started.original
         if tool.undo is None or original is None or original.outcome is None:
             raise ToolError(f"{tool.name} cannot be undone.", error_class="not_undoable")
@@ -80,12 +88,58 @@ class ToolRunner:
             if late.status is Status.INTERRUPTED:
                 return late
             return replace(
-                late, status=Status.TIMED_OUT, error=f"{limit} and was stopped.", error_class="timeout"
+                late,
+                status=Status.TIMED_OUT,
+                error=f"{limit} and was stopped.",
+                error_class="timeout",
+                transient=False,
+                healthy=False,
             )
         task.add_done_callback(_ignore)
-        return replace(
-            _failed(f"{limit} and did not stop when told to.", "timeout"), status=Status.INTERRUPTED
-        )
+        slow = _failed(f"{limit} and did not stop when told to.", "timeout")
+        return replace(slow, status=Status.INTERRUPTED, healthy=False)
+
+    async def _cancel(self, task: asyncio.Future[ToolResult]) -> RunResult:
+        """Somebody asked it to stop: it may end by itself, then it is cancelled. Where it ended all the same,
+        its end counts."""
+        await asyncio.wait({task}, timeout=self._polite_s)
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=self._grace_s)
+        if task.done():
+            return _settle(task)
+        task.add_done_callback(_ignore)
+        still = _failed("It was asked to stop and did not stop when told to.", "cancelled")
+        return replace(still, status=Status.INTERRUPTED)
+
+
+async def _ended_or_asked(
+    task: asyncio.Future[ToolResult], cancellation: Cancellation, *, seconds: float
+) -> bool:
+    """Returns once the task ended, somebody asks it to stop, or the time is over: whether somebody asked."""
+    asked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def tell() -> None:
+        if not asked.done():
+            asked.set_result(None)
+
+    cancellation.on_asked(tell)
+    both: set[asyncio.Future[Any]] = {task, asked}
+    await asyncio.wait(both, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    asked.cancel()
+    return cancellation.requested
+
+
+def _with_partial(result: RunResult, partial: Partial) -> RunResult:
+    """A call that did not complete keeps what its tool had by then, where it gave nothing else back."""
+    there = partial.text or partial.data is not None
+    if not there or result.status is Status.COMPLETED or result.text or result.data is not None:
+        return result
+    if not _storable(ToolResult(text=partial.text, data=partial.data)):
+        return result
+    if result.status is Status.INTERRUPTED:  # it has no outcome yet that could keep more than words
+        return replace(result, error=f"{result.error} Until then: {partial.text}")
+    return replace(result, text=partial.text, data=partial.data)
 
 
 async def _contained(work: Awaitable[ToolResult]) -> ToolResult:
@@ -105,23 +159,21 @@ def _storable(result: ToolResult) -> bool:
     return True
 
 
-def _settle(task: asyncio.Future[ToolResult]) -> RunResult:
+def _settle(task: asyncio.Future[ToolResult], *, idempotent: bool = False) -> RunResult:
     """The envelope of a task that has ended."""
     if task.cancelled():
         return replace(_failed("The tool was stopped.", "cancelled"), status=Status.CANCELLED)
     error = task.exception()
-    if isinstance(error, ToolError):
-        status = Status.INTERRUPTED if error.unclear else Status.FAILED
-        return replace(_failed(error.message or FALLBACK_ERROR, error.error_class), status=status)
     if error is not None:
-        return _failed(_message(error), type(error).__name__)
+        return _raised(error, idempotent=idempotent)
     result: object = task.result()
     if not isinstance(result, ToolResult) or not _storable(result):
-        return _failed(FALLBACK_ERROR, "bad_result")
+        return replace(_failed(FALLBACK_ERROR, "bad_result"), healthy=False)
     if result.error is not None:
-        failed = _failed(result.error.message or FALLBACK_ERROR, result.error.error_class)
+        failed = _refused(result.error)
         return replace(failed, text=result.text, data=result.data, references=result.references)
     return RunResult(
+        healthy=True,
         status=Status.COMPLETED,
         text=result.text,
         data=result.data,
@@ -129,6 +181,27 @@ def _settle(task: asyncio.Future[ToolResult]) -> RunResult:
         error=None,
         error_class=None,
         duration_ms=0,
+    )
+
+
+def _raised(error: BaseException, *, idempotent: bool) -> RunResult:
+    """The envelope of an exception. A lost connection is transient where repeating is harmless."""
+    if not isinstance(error, ToolError):
+        lost = idempotent and isinstance(error, TimeoutError | ConnectionError)
+        return replace(_failed(_message(error), type(error).__name__), transient=lost, healthy=False)
+    if error.unclear:
+        unclear = _failed(error.message or FALLBACK_ERROR, error.error_class)
+        return replace(unclear, status=Status.INTERRUPTED, healthy=False)
+    return _refused(error)
+
+
+def _refused(error: ToolError | ToolFault) -> RunResult:
+    """The envelope of a failure that its tool tells of. Whoever says no in so many words, works."""
+    return replace(
+        _failed(error.message or FALLBACK_ERROR, error.error_class),
+        transient=error.transient,
+        retry_after_s=error.retry_after_s,
+        healthy=not error.transient,
     )
 
 

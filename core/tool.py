@@ -11,15 +11,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
 from core.digest import Json, canonical, sha256_hex
 from core.ids import AccountId, CallId, ConversationId, PersonId, TenantId
 from core.lifecycle import Status
+from core.live import Partial
 from core.model import Channel, Risk, Role
 from core.toolstore import ToolRecords, ToolStore
+
+PYTHON: Final = "python"
+"""The adapter of tools that run in our own process."""
 
 
 class Effect(StrEnum):
@@ -91,15 +95,21 @@ class ToolResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolFault:
-    """A tool's structured error."""
+    """A tool's structured error. `transient` and `retry_after_s` as of `core.errors.ToolError`."""
 
     message: str
     error_class: str = "tool_error"
+    transient: bool = False
+    retry_after_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """What became of one attempt, as the runner saw it. Only `status` interrupted is not an end."""
+    """What became of one attempt, as the runner saw it. Only `status` interrupted is not an end.
+
+    `transient`: another attempt may go better, not before `retry_after_s` where that is given. `healthy` is
+    what it says of the adapter: that it works, that it failed, None where it says nothing.
+    """
 
     status: Status
     text: str
@@ -108,19 +118,33 @@ class RunResult:
     error: str | None
     error_class: str | None
     duration_ms: int
+    transient: bool = False
+    retry_after_s: float | None = None
+    healthy: bool | None = None
 
 
 class Cancellation(Protocol):
-    """Tells a tool that it should stop."""
+    """Tells a tool that it should stop. A tool that looks may end by itself; one that does not is cancelled a
+    little later."""
 
     @property
     def requested(self) -> bool:
         """Whether somebody asked the call to stop."""
         ...
 
+    def on_asked(self, tell: Callable[[], None]) -> None:
+        """Calls `tell` once somebody asks; at once where somebody has."""
+        ...
+
 
 Progress = Callable[[float, str], Awaitable[None]]
 """Reports a fraction from 0 to 1 and what is being done. Never fails, may be dropped when too frequent."""
+Output = Callable[[str], Awaitable[None]]
+"""Streams a line of what the tool's work puts out. Never fails; only the last few are shown."""
+
+
+async def _unheard(_line: str) -> None:
+    """Nobody watches."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +169,8 @@ class ToolContext:
     cancellation: Cancellation
     store: ToolStore
     pin: str | None = None  # the dry run's that the call was made with
+    output: Output = _unheard
+    partial: Partial = field(default_factory=Partial)  # what there is so far, kept where it fails
 
     @property
     def is_admin(self) -> bool:
@@ -184,6 +210,27 @@ class Undo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """How often an idempotent tool is tried after transient failures, and for how long: `attempts` with the
+    first one, none that would begin more than `within_s` after it. The waits double from `first_wait_s` up to
+    `longest_wait_s`, each with up to `jitter_s` more, so that many calls do not come back at once."""
+
+    attempts: int = 3
+    within_s: float = 60.0
+    first_wait_s: float = 0.5
+    longest_wait_s: float = 15.0
+    jitter_s: float = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fallback:
+    """Another adapter, and how it does the same, for while the tool's own is not available."""
+
+    adapter: str
+    run: Run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
     """One thing that can be done. `examples` and `form` are templates with {field} and {field?} slots:
     examples are whole sentences, `form` is what follows the command. `scope` names the fields whose values
@@ -201,7 +248,10 @@ class Tool:
     preview: Callable[[Any], Preview]
     idempotent: bool = False
     timeout_s: float = 30.0
-    adapter: str = "python"
+    adapter: str = PYTHON
+    retry: Retry | None = None
+    fallback: Fallback | None = None
+    limit: str = ""  # how often it may start, such as "60/minute"
     private: bool = False
     command: str = ""
     form: str = ""
@@ -223,17 +273,16 @@ class Tool:
     @property
     def definition_hash(self) -> str:
         """Changes whenever what a person consented to by this tool's name changed: its schema, risk,
-        effects, version or adapter."""
-        return sha256_hex(
-            canonical(
-                {
-                    "name": self.name,
-                    "version": self.version,
-                    "schema": _schema(self.input),
-                    "risk": self.risk.value,
-                    "effects": sorted(effect.value for effect in self.effects),
-                    "idempotent": self.idempotent,
-                    "adapter": self.adapter,
-                }
-            )
-        )
+        effects, version or adapters."""
+        told: dict[str, Json] = {
+            "name": self.name,
+            "version": self.version,
+            "schema": _schema(self.input),
+            "risk": self.risk.value,
+            "effects": sorted(effect.value for effect in self.effects),
+            "idempotent": self.idempotent,
+            "adapter": self.adapter,
+        }
+        if self.fallback is not None:
+            told["fallback"] = self.fallback.adapter
+        return sha256_hex(canonical(told))

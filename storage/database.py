@@ -6,8 +6,9 @@ import asyncio
 import fcntl
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -165,6 +166,16 @@ def check_free(lock: Path) -> None:
     """Raises ConfigError where another process holds this lock file."""
     if lock.exists():
         os.close(_lock(lock))
+
+
+@contextmanager
+def alone(lock: Path) -> Iterator[None]:
+    """Holds this lock file meanwhile. Raises ConfigError where another process does."""
+    descriptor = _lock(lock)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _lock(path: Path) -> int:

@@ -30,12 +30,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """A chain as it was read: its last event, how many there are, and the mirror's last (None: no look)."""
+    """A chain as it was read: its last event, how many there are, how many without their content, which was
+    erased, and the mirror's last (None: no look)."""
 
     tenant_id: TenantId
     seq: int
     hash: str
     events: int
+    erased: int
     mirrored: int | None
 
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from sqlalchemy import func, select
 
-from core.audit import GENESIS, AuditEvent, check_chain
+from core.audit import GENESIS, TOMBSTONE, AuditEvent, check_chain
 from core.errors import ConfigError
 from core.ids import TenantId
 from storage.database import Address
@@ -78,6 +78,11 @@ def verify(database: Address, mirror: Path | None, *, heads: Mapping[TenantId, H
     return Report(chains=tuple(verified), findings=findings.all())
 
 
+def problems(database: Address, mirror: Path) -> list[str]:
+    """All that `verify` finds, a sentence each."""
+    return [f"{found}." for found in verify(database, mirror).findings]
+
+
 def export(database: Address, tenant_id: TenantId) -> Iterator[bytes]:
     """The chain of a tenant as the mirror's lines, in order, up to the head of this moment.
 
@@ -93,6 +98,13 @@ def export(database: Address, tenant_id: TenantId) -> Iterator[bytes]:
             raise ConfigError(f"The audit chain of {tenant_id} was altered; verify tells where.") from None
 
 
+def _mirror_of(chain: _Chain, mirror: Path | None, findings: Findings) -> MirrorCheck | None:
+    if mirror is None:
+        return None
+    file = file_of(mirror, chain.tenant_id)
+    return MirrorCheck(chain.tenant_id, file, size=chain.mirror_bytes or 0, findings=findings)
+
+
 def _verify_chain(
     link: Link,
     chain: _Chain,
@@ -101,16 +113,15 @@ def _verify_chain(
     findings: Findings,
 ) -> Verified:
     tenant = chain.tenant_id
-    seq, last_hash, count, at_outside = 0, GENESIS, 0, GENESIS
+    seq, last_hash, count, erased, at_outside = 0, GENESIS, 0, 0, GENESIS
     outside_seq = outside[0] if outside else -1
-    lines = None
-    if mirror is not None:
-        lines = MirrorCheck(tenant, file_of(mirror, tenant), size=chain.mirror_bytes or 0, findings=findings)
+    lines = _mirror_of(chain, mirror, findings)
 
     def watched() -> Iterator[AuditEvent]:
-        nonlocal seq, last_hash, count, at_outside
+        nonlocal seq, last_hash, count, erased, at_outside
         for event in _events(link, tenant, chain.last):
             seq, last_hash, count = event.seq, event.hash, count + 1
+            erased += event.content == TOMBSTONE
             if seq == outside_seq:
                 at_outside = last_hash
             if lines is not None:
@@ -129,7 +140,12 @@ def _verify_chain(
         if lines is not None:
             lines.close()
     return Verified(
-        tenant_id=tenant, seq=seq, hash=last_hash, events=count, mirrored=lines.last if lines else None
+        tenant_id=tenant,
+        seq=seq,
+        hash=last_hash,
+        events=count,
+        erased=erased,
+        mirrored=lines.last if lines else None,
     )
 
 

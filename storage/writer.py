@@ -17,14 +17,14 @@ from core.errors import ConfigError, StorageUnavailable
 from core.ids import NewId
 from core.ports import Records
 from storage.link import Backend, Link
-from storage.records.all import SqlRecords, Topic
+from storage.records.all import Key, SqlRecords, Topic
 
 T = TypeVar("T")
 
 GROUP: Final = 64
 Boundary = Callable[[str], None]
 Listener = Callable[[Any], None]
-_Notice = tuple[asyncio.AbstractEventLoop, Listener, int | str]
+_Notice = tuple[asyncio.AbstractEventLoop, Listener, Key]
 
 
 class _TransactionLost(Exception):
@@ -221,7 +221,7 @@ def _answer(batch: Sequence[_Unit], notices: Sequence[_Notice] = ()) -> None:
             loop.call_soon_threadsafe(_deliver, [unit for unit in batch if unit.loop is loop], told)
 
 
-def _deliver(units: Sequence[_Unit], notices: Sequence[tuple[Listener, int | str]]) -> None:
+def _deliver(units: Sequence[_Unit], notices: Sequence[tuple[Listener, Key]]) -> None:
     for listener, key in notices:
         listener(key)
     _resolve(units)

@@ -116,7 +116,8 @@ def _show(report: Report) -> None:
     for chain in report.chains:
         verdict = "DOES NOT HOLD" if chain.tenant_id in broken else "holds"
         behind = "" if chain.mirrored in (None, chain.seq) else f", mirror up to {chain.mirrored}"
-        say(f"{chain.tenant_id}: {chain.events} events, the chain {verdict}{behind}")
+        erased = f", {chain.erased} of them without their content, which was erased" if chain.erased else ""
+        say(f"{chain.tenant_id}: {chain.events} events, the chain {verdict}{behind}{erased}")
         say(f"  head {chain.seq}:{chain.hash}")
     if not report.chains:
         say("No events yet.")

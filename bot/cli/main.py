@@ -7,7 +7,22 @@ from __future__ import annotations
 
 import typer
 
-from bot.cli import audit, init, members, policy, runs, start, token
+from bot.cli import (
+    audit,
+    backup,
+    doctor,
+    init,
+    members,
+    policy,
+    prune,
+    runs,
+    schedules,
+    start,
+    status,
+    switches,
+    token,
+    webhook,
+)
 from bot.cli.common import Commands
 
 app = typer.Typer(
@@ -23,11 +38,21 @@ app.command("sandbox")(start.sandbox)
 app.command("run")(start.run)
 app.command("run-file")(runs.run_file)
 app.command("execute")(runs.execute)
+app.command("pause")(switches.pause)
+app.command("resume")(switches.resume)
 app.command("init")(init.init)
 app.add_typer(members.app, name="members")
 app.add_typer(token.app, name="token")
 app.add_typer(policy.app, name="policy")
+app.add_typer(schedules.app, name="schedules")
 app.add_typer(audit.app, name="audit")
+app.add_typer(webhook.app, name="webhook")
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
+app.command("prune")(prune.prune)
+app.command("erase")(prune.erase)
+app.command("doctor")(doctor.doctor)
+app.command("status")(status.status)
 app.command("version")(start.version)
 
 

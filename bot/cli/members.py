@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from core.engine.members import Invited, InviteEnded, RoleChanged
     from core.model import Invite, Principal
     from core.ports import Records
-
-A = TypeVar("A")
 
 app = typer.Typer(
     help="Who belongs here. Changes need the bot to be stopped; inside, admins use /members and /invite.",
@@ -176,7 +174,7 @@ def uninvite(
         meant = [each.code_hash for each in records.invites.open(of, now=now) if _id(each) == invite]
         return end_invite(records, by=by, code_hash=meant[0] if meant else "", now=now)
 
-    ended = _changed(settings, tenant, change).invite
+    ended = opened.as_machine(settings, "members", _tenant_id(settings, tenant), change).invite
     found = {"id": _id(ended), "role": ended.role.value}
     answer(found, as_json=as_json, show=lambda _: say(f"The invite {_id(ended)} is worth nothing any more."))
 
@@ -204,22 +202,7 @@ def make_invite(
             now=now,
         )
 
-    return code, _changed(settings, tenant, change)
-
-
-def _changed(
-    settings: Settings, tenant: str | None, change: Callable[[Records, Principal], A | Refused]
-) -> A:
-    """Runs a verb as whoever sits at this machine. Raises its Refusal."""
-    from bot.cli import records as opened
-    from core.engine.answers import Refused
-    from core.engine.members import at_machine
-
-    by = at_machine(_tenant_id(settings, tenant))
-    answered = opened.work(settings, "members", lambda records: change(records, by))
-    if isinstance(answered, Refused):
-        raise answered.refusal
-    return answered
+    return code, opened.as_machine(settings, "members", _tenant_id(settings, tenant), change)
 
 
 def _set_role(
@@ -234,14 +217,14 @@ def _set_role(
     from core.engine.members import set_role
     from core.ports import Now
 
-    env = opened.env_of(settings)
+    env, of = opened.env_of(settings), _tenant_id(settings, tenant)
 
     def change(records: Records, by: Principal) -> RoleChanged | Refused:
-        person_id = who(records, _tenant_id(settings, tenant))
+        person_id = who(records, of)
         now = Now(wall=opened.now(), real=opened.now())
         return set_role(records, by=by, person_id=person_id, role=role, now=now, env=env)
 
-    return _changed(settings, tenant, change)
+    return opened.as_machine(settings, "members", of, change)
 
 
 def _tenant_id(settings: Settings, tenant: str | None) -> TenantId:
@@ -264,10 +247,7 @@ def _known_or_new(records: Records, subject: str, name: str, *, new_id: str) -> 
 
 
 def _members(records: Records, tenant_id: TenantId) -> list[dict[str, Any]]:
-    if records.people.tenant(tenant_id) is None:
-        raise Refusal(
-            Code.TENANT_UNKNOWN, f"There is no team {tenant_id!r}. `members tenant list` shows all."
-        )
+    _check_team(records, tenant_id)
     return [
         {
             "name": member.name,
@@ -277,6 +257,13 @@ def _members(records: Records, tenant_id: TenantId) -> list[dict[str, Any]]:
         }
         for member in records.people.members(tenant_id)
     ]
+
+
+def _check_team(records: Records, tenant_id: TenantId) -> None:
+    if records.people.tenant(tenant_id) is None:
+        raise Refusal(
+            Code.TENANT_UNKNOWN, f"There is no team {tenant_id!r}. `members tenant list` shows all."
+        )
 
 
 def _invites(records: Records, tenant_id: TenantId) -> list[dict[str, Any]]:
@@ -306,18 +293,10 @@ def _telegram(records: Records, person_id: PersonId) -> str:
 
 def _member(records: Records, tenant_id: TenantId, who: str) -> PersonId:
     """The member that is meant. Raises a Refusal where it is nobody, or more than one."""
-    members = _members(records, tenant_id)
-    exact = [each for each in members if who in (each["person_id"], each["telegram_id"])]
-    named = [each for each in members if each["name"].casefold() == who.strip().casefold()]
-    found = exact or named
-    if len(found) > 1:
-        raise Refusal(
-            Code.NOT_FOUND, f"{len(found)} members are called {who!r}: give the id that `list` shows."
-        )
-    if not found:
-        raise Refusal(Code.NOT_FOUND, f"No member is called {who!r}. `countersign members list` shows them.")
-    person_id: PersonId = found[0]["person_id"]
-    return person_id
+    from bot.cli.people import asker
+
+    _check_team(records, tenant_id)
+    return asker(records, tenant_id, who).person_id
 
 
 def _tell(changed: RoleChanged, *, as_json: bool) -> None:

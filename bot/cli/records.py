@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, TypeVar
 from uuid_utils.compat import uuid7
 
 from bot.config import Settings
-from core.engine import Env, Limits
+from core.engine import Env, Limits, Refused
+from core.engine.members import at_machine
 from core.errors import ConfigError
 from core.ids import TenantId
-from core.model import Tenant
+from core.model import Principal, Tenant
 from core.policy.backtest import Recorded
 from core.ports import Records
 from core.redaction import Redactor
@@ -26,7 +27,9 @@ from core.registry import ToolRegistry
 from core.runner import ToolRunner
 from storage.database import Database, SnapshotReader, backend_of
 from storage.findings import Report
+from storage.migrate import HEAD
 from storage.verify import export, verify
+from storage.writer import Writer
 from tools.system_health_check import HealthProbe, HealthReport
 
 if TYPE_CHECKING:
@@ -38,7 +41,9 @@ T = TypeVar("T")
 __all__ = [
     "Report",
     "Workshop",
+    "as_machine",
     "audit_folder",
+    "beside",
     "env_of",
     "export",
     "history",
@@ -101,6 +106,8 @@ def env_of(settings: Settings, *, health: HealthProbe | None = None) -> Env:
             start_within=settings.calls.start_within,
             reply_after=settings.calls.reply_after,
         ),
+        rates=settings.limits.rates,
+        resilience=settings.resilience.resilience,
         approvers_chat=settings.telegram.approvers_chat,
         home=TenantId(settings.tenant.id),
     )
@@ -153,6 +160,39 @@ def work(settings: Settings, name: str, change: Callable[[Records], T]) -> T:
     return asyncio.run(run())
 
 
+def as_machine(
+    settings: Settings, name: str, tenant_id: TenantId, verb: Callable[[Records, Principal], T | Refused]
+) -> T:
+    """Runs a verb as whoever sits at this machine, in one unit of work. Raises its Refusal."""
+    answered = work(settings, name, lambda records: verb(records, at_machine(tenant_id)))
+    if isinstance(answered, Refused):
+        raise answered.refusal
+    return answered
+
+
+def beside(
+    settings: Settings, name: str, tenant_id: TenantId, verb: Callable[[Records, Principal], T | Refused]
+) -> T:
+    """The same, beside a bot that runs: one transaction of its own, which takes its turn with the bot's.
+    Brings records of an earlier version to this one first, where no bot runs. Raises the verb's Refusal."""
+    backend = backend_of(settings.storage.database)
+    if backend.revision() != HEAD:
+        return as_machine(settings, name, tenant_id, verb)
+
+    async def run() -> T | Refused:
+        writer = Writer(backend, alone=False, new_id=new_id)
+        writer.start()
+        try:
+            return await writer.run(name, lambda records: verb(records, at_machine(tenant_id)))
+        finally:
+            await writer.close()
+
+    answered = asyncio.run(run())
+    if isinstance(answered, Refused):
+        raise answered.refusal
+    return answered
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workshop:
     """Records, tools and an executor without any front door, for commands that run calls here and now."""
@@ -169,6 +209,7 @@ async def workshop(settings: Settings) -> AsyncIterator[Workshop]:
     waited for. Takes the data folder's lock: raises ConfigError while a bot runs on it."""
     from bot.clock import SystemClock  # noqa: PLC0415
     from bot.health import Health  # noqa: PLC0415
+    from bot.workers.backoff import Backoff  # noqa: PLC0415
     from bot.workers.executor import Executor, RecordsToolStore  # noqa: PLC0415
 
     database = Database(settings.storage.database, lock=settings.storage.lock, new_id=new_id)
@@ -186,6 +227,9 @@ async def workshop(settings: Settings) -> AsyncIterator[Workshop]:
             worker=f"{os.uname().nodename}:{os.getpid()}:machine",
             sole=True,
             concurrency=settings.workers.concurrency,
+            per_tenant=settings.workers.per_tenant,
+            per_tool=settings.workers.per_tool,
+            backoff=Backoff(env.registry),
         )
         health.executor = executor
         yield Workshop(database=database, env=env, executor=executor, clock=clock)

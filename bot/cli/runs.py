@@ -83,7 +83,7 @@ def run_file(
         return
     _log(settings)
     found = asyncio.run(_proposed(settings, plan, who, wait=wait))
-    _tell(found, as_json=as_json)
+    _tell(found, _results(settings, found), as_json=as_json)
     if wait:
         _end_with(found)
 
@@ -104,7 +104,7 @@ def execute(
     settings = settings_of(config, data)
     _log(settings)
     found = asyncio.run(_executed(settings, run))
-    _tell(found, as_json=as_json)
+    _tell(found, _results(settings, found), as_json=as_json)
     _end_with(found)
 
 
@@ -221,12 +221,12 @@ def _again(records: Records, run: Run) -> Run:
 
 async def _run_ready(opened: Workshop, run_id: RunId) -> None:
     """Runs what may run of it, one step at a time in their order, until nothing more can be started."""
-    refused: set[tuple[CallId, int]] = set()
+    tried: set[tuple[CallId, int]] = set()
     while True:
-        call = await opened.database.reader.read(lambda records: _next(records, run_id, refused))
+        call = await opened.database.reader.read(lambda records: _next(records, run_id, tried))
         if call is None:
             return
-        refused.add((call.id, call.version))  # tried in this state; only a change of it gives another try
+        tried.add((call.id, call.version))  # in this state; only a change of it gives another try
         await opened.executor.execute(call.id, SYSTEM)
 
 
@@ -243,7 +243,9 @@ def _next(records: Records, run_id: RunId, tried: set[tuple[CallId, int]]) -> To
     )
 
 
-def _tell(seen: RunView, *, as_json: bool) -> None:
+def _tell(seen: RunView, file: Path | None, *, as_json: bool) -> None:
+    from bot.telegram.render.report import summary
+
     rows = [_row(seen, number) for number in range(len(seen.views))]
     found = {
         "run": seen.record.short_id,
@@ -251,14 +253,31 @@ def _tell(seen: RunView, *, as_json: bool) -> None:
         "title": seen.record.title,
         "on_failure": seen.record.on_failure.value,
         "steps": rows,
+        "summary": summary(seen),
+        "results": None if file is None else str(file),
     }
 
     def show(_: object) -> None:
         say(f"Run {seen.record.short_id}: {_visible(seen.record.title)}")
         table([{**row, "title": _visible(str(row["title"]))} for row in rows], _COLUMNS)
         say(_what_next(seen))
+        if file is not None:
+            say(f"What became of each step: {file}")
 
     answer(found, as_json=as_json, show=show)
+
+
+def _results(settings: Settings, seen: RunView) -> Path | None:
+    """Where the report of a run lies once it has ended, put there as the bot does."""
+    from bot.cli.records import registry_of
+    from bot.workers.reports import reports_folder, results_file, write_results
+    from core.engine.report import has_ended, report
+
+    if not has_ended(seen):
+        return None
+    file = results_file(reports_folder(settings.storage.folder), seen.record)
+    write_results(file, report(seen, registry=registry_of(settings)))
+    return file
 
 
 def _row(seen: RunView, number: int) -> dict[str, Any]:
@@ -277,6 +296,8 @@ def _row(seen: RunView, number: int) -> dict[str, Any]:
 
 
 def _what_next(seen: RunView) -> str:
+    from bot.telegram.render.report import summary
+
     statuses = {call.status for call in seen.calls}
     again = f"`countersign execute --run {seen.record.short_id}`"
     if Status.INTERRUPTED in statuses:
@@ -287,7 +308,7 @@ def _what_next(seen: RunView) -> str:
         )
     if Status.PENDING in statuses:
         return f"It runs when the bot is started, or here and now with {again}."
-    return "It has ended." if statuses <= ENDS else "It is under way."
+    return f"It has ended: {summary(seen)}." if statuses <= ENDS else "It is under way."
 
 
 def _tell_rehearsed(calls: Sequence[ToolCall], *, as_json: bool) -> None:

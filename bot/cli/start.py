@@ -73,17 +73,7 @@ def run(*, config: Config = None, data: Data = None) -> None:
 def version(*, config: Config = None, data: Data = None, as_json: AsJson = False) -> None:
     """Says which version this is."""
     del config, data  # taken by every command
-    number = _version()
+    from bot.version import version as running
+
+    number = running()
     answer({"version": number}, as_json=as_json, show=lambda _: say(f"countersign {number}"))
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("countersign")
-    except PackageNotFoundError:  # run from its folder, not installed
-        import tomllib
-
-        project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
-        return str(project["project"]["version"])

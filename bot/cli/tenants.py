@@ -14,8 +14,6 @@ from core.ids import TenantId
 from core.model import Tenant
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from bot.config import Settings
     from core.engine.answers import Refused
     from core.engine.tenants import TenantChanged
@@ -67,7 +65,10 @@ def add(
     from bot.cli import records as opened
     from core.engine.tenants import add_tenant
 
-    changed = _changed(settings, made.id, lambda r, by: add_tenant(r, by=by, tenant=made, now=opened.now()))
+    def change(records: Records, by: Principal) -> TenantChanged | Refused:
+        return add_tenant(records, by=by, tenant=made, now=opened.now())
+
+    changed = opened.as_machine(settings, "tenants", made.id, change)
 
     def show(_: object) -> None:
         say(f"{changed.tenant.name} ({changed.tenant.id}) is a team of this bot now.")
@@ -92,9 +93,10 @@ def _switch(settings: Settings, tenant: str, *, active: bool, as_json: bool) -> 
     from bot.cli import records as opened
     from core.engine.tenants import set_active
 
-    changed = _changed(
-        settings, TenantId(tenant), lambda r, by: set_active(r, by=by, active=active, now=opened.now())
-    )
+    def change(records: Records, by: Principal) -> TenantChanged | Refused:
+        return set_active(records, by=by, active=active, now=opened.now())
+
+    changed = opened.as_machine(settings, "tenants", TenantId(tenant), change)
 
     def show(_: object) -> None:
         state = "active" if active else "switched off"
@@ -102,23 +104,6 @@ def _switch(settings: Settings, tenant: str, *, active: bool, as_json: bool) -> 
         say(f"{changed.tenant.name} ({changed.tenant.id}) is {state}{already or ' now'}.")
 
     answer(_facts(changed.tenant), as_json=as_json, show=show)
-
-
-def _changed(
-    settings: Settings,
-    tenant_id: TenantId,
-    change: Callable[[Records, Principal], TenantChanged | Refused],
-) -> TenantChanged:
-    """Runs a verb as whoever sits at this machine. Raises its Refusal."""
-    from bot.cli import records as opened
-    from core.engine.answers import Refused
-    from core.engine.members import at_machine
-
-    by = at_machine(tenant_id)
-    answered = opened.work(settings, "tenants", lambda records: change(records, by))
-    if isinstance(answered, Refused):
-        raise answered.refusal
-    return answered
 
 
 def _checked(tenant: str, *, name: str, currency: str, timezone: str) -> Tenant:

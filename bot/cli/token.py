@@ -11,13 +11,14 @@ import typer
 
 from bot.cli.common import AsJson, Config, Data, answer, say, settings_of, table
 from core.errors import Code, Refusal
-from core.ids import AccountId, PersonId, TenantId, TokenId
-from core.model import ApiToken, Channel
+from core.ids import AccountId, TenantId, TokenId
+from core.model import ApiToken
 
 if TYPE_CHECKING:
     from bot.config import Settings
     from core.engine.answers import Refused
     from core.engine.tokens import Issued, Revoked
+    from core.model import Principal
     from core.ports import Records
 
 app = typer.Typer(
@@ -106,20 +107,14 @@ def revoke_token(
     """Ends a token: from the next request on it opens nothing."""
     settings = settings_of(config, data)
     from bot.cli import records as opened
-    from core.engine.answers import Refused
-    from core.engine.members import at_machine
     from core.engine.tokens import revoke
 
     of = TenantId(tenant or settings.tenant.id)
 
-    def change(records: Records) -> Revoked | Refused:
-        token_id = _named(records, of, which)
-        return revoke(records, token_id, by=at_machine(of), now=opened.now())
+    def change(records: Records, by: Principal) -> Revoked | Refused:
+        return revoke(records, _named(records, of, which), by=by, now=opened.now())
 
-    answered = opened.work(settings, "token", change)
-    if isinstance(answered, Refused):
-        raise answered.refusal
-    revoked = answered
+    revoked = opened.as_machine(settings, "token", of, change)
     found = {"token_id": revoked.token.id, "name": revoked.token.name, "revoked_before": revoked.before}
 
     def show(_: object) -> None:
@@ -142,29 +137,26 @@ def _create(
     from datetime import timedelta
 
     from bot.cli import records as opened
+    from bot.cli.people import asker
     from bot.http.auth import sign
-    from core.engine.answers import Refused
-    from core.engine.members import at_machine
     from core.engine.tokens import issue
 
     now = opened.now()
 
-    def change(records: Records) -> Issued | Refused:
+    def change(records: Records, by: Principal) -> Issued | Refused:
         token = ApiToken(
             id=TokenId(opened.new_id()),
             tenant_id=of,
-            person_id=_person(records, of, who),
+            person_id=asker(records, of, who).person_id,
             name=name,
             account_ids=accounts,
             created_at=now,
             expires_at=now + timedelta(days=days),
         )
-        return issue(records, token, by=at_machine(of), now=now)
+        return issue(records, token, by=by, now=now)
 
-    answered = opened.work(settings, "token", change)
-    if isinstance(answered, Refused):
-        raise answered.refusal
-    return sign(settings.http, answered.token), answered.token
+    token = opened.as_machine(settings, "token", of, change).token
+    return sign(settings.http, token), token
 
 
 def _accounts(given: str, tenant: TenantId) -> tuple[AccountId, ...] | None:
@@ -174,24 +166,6 @@ def _accounts(given: str, tenant: TenantId) -> tuple[AccountId, ...] | None:
         if not each.startswith(f"{tenant}:") or len(each) > 200 or not each.isprintable():
             raise typer.BadParameter(f"accounts have ids that begin with {tenant}:", param_hint="--accounts")
     return tuple(AccountId(each) for each in named) or None
-
-
-def _person(records: Records, tenant: TenantId, who: str) -> PersonId:
-    """The member that is meant. Raises a Refusal where it is nobody, or more than one."""
-    found = []
-    for member in records.people.members(tenant):
-        identities = records.people.identities(member.person_id)
-        telegram = {each.subject for each in identities if each.channel is Channel.TELEGRAM}
-        if who in {member.person_id, *telegram}:
-            return member.person_id
-        if member.name.casefold() == who.strip().casefold():
-            found.append(member.person_id)
-    if len(found) != 1:
-        many = f"{len(found)} members are" if found else "No member is"
-        raise Refusal(
-            Code.NOT_FOUND, f"{many} called {who!r}: give the id that `countersign members list` shows."
-        )
-    return found[0]
 
 
 def _named(records: Records, tenant: TenantId, which: str) -> TokenId:

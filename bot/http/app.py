@@ -14,6 +14,7 @@ from bot.http.callers import caller_of
 from bot.http.door import Door
 from bot.http.problems import MOST_BYTES, not_persisted, of_aiohttp, problem
 from bot.http.routes import ROUTES, Handler, healthz
+from bot.http.watched import LOOKS, Look
 from bot.logs import get_logger
 from core.engine.readable import set_aside
 from core.errors import Code, ConfigError, CorruptRecord, Refusal, StorageUnavailable
@@ -66,6 +67,8 @@ def application(door: Door) -> web.Application:
     """All routes behind the one middleware that knows who calls."""
     app = web.Application(middlewares=[_answering(door)], client_max_size=MOST_BYTES)
     app.router.add_route("GET", "/healthz", healthz)
+    for path, look in LOOKS.items():
+        app.router.add_route("GET", path, _open(door, look))
     for route in ROUTES:
         app.router.add_route(route.method, route.path, _known(door, route.handler))
     return app
@@ -77,7 +80,12 @@ async def fetch(url: str) -> bytes:
     try:
         async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as answer:
             answer.raise_for_status()
-            return await answer.content.read(MOST_BYTES)
+            found = bytearray()
+            async for piece in answer.content.iter_any():  # one read gives only what has come by then
+                found += piece
+                if len(found) > MOST_BYTES:
+                    raise OSError("the document is longer than 1 MB")
+            return bytes(found)
     except (aiohttp.ClientError, TimeoutError) as error:
         raise OSError(f"{type(error).__name__}: {error}") from None
 
@@ -87,6 +95,15 @@ def _known(door: Door, handler: Handler) -> AnyHandler:
 
     async def handle(request: web.Request) -> web.StreamResponse:
         return await handler(request, door, await caller_of(request, door))
+
+    return handle
+
+
+def _open(door: Door, look: Look) -> AnyHandler:
+    """What is looked at by no person."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return await look(request, door)
 
     return handle
 
@@ -114,6 +131,7 @@ def _answering(door: Door) -> Middleware:
             raise  # nobody is there any more
         except Exception:
             log.exception("a request failed", method=request.method)
+            door.failed()
             return problem(Refusal(Code.INTERNAL, "This is a mistake of ours. It is in the log."))
 
     return answering

@@ -9,6 +9,7 @@ from uuid import UUID
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
 
+from core.engine.decide import COMMENT_MOST
 from core.errors import Code, InvalidInput, Refusal
 from core.ids import CallId
 from core.json_text import read_json
@@ -44,7 +45,7 @@ class VoteBody(Body):
     """A signature, or a no, on one revision of a call."""
 
     revision: Annotated[StrictInt, Field(ge=1, le=GREATEST)]
-    comment: Annotated[StrictStr, Field(max_length=500)] = ""
+    comment: Annotated[StrictStr, Field(max_length=COMMENT_MOST)] = ""
 
 
 class EditBody(Body):
@@ -196,4 +197,4 @@ def _allowed(kind: type[Body], problem: str, message: str) -> str:
         return f"this address takes {fields}"
     if problem == "missing":
         return "it is required"
-    return f"it should be {message.removeprefix('Input should be ')}"
+    return f"it {message.removeprefix('Input ')}" if message.startswith("Input should be ") else message

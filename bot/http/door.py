@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,7 +26,8 @@ class Execute(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Door:
-    """The product, as this door sees it. `storage_errors`: what the database's driver raises in a unit."""
+    """The product, as this door sees it. `storage_errors`: what the database's driver raises in a unit.
+    `scrape` gives the metrics to whoever brings `metrics_token`; `failed` counts mistakes of ours."""
 
     settings: HttpSettings
     keys: Keys
@@ -36,3 +38,6 @@ class Door:
     clock: SystemClock
     execute: Execute
     storage_errors: tuple[type[Exception], ...]
+    scrape: Callable[[], Awaitable[bytes]] | None = None
+    metrics_token: str | None = None
+    failed: Callable[[], None] = lambda: None

@@ -24,6 +24,8 @@ PUBLIC: Final = ("ES256", "RS256")
 KEPT_S: Final = 600.0
 """A JWKS that was fetched is used for so long."""
 ASKED_AGAIN_S: Final = 60.0
+AWAY_S: Final = 5
+"""Without any keys the issuer is asked so often: not at every request of whoever likes."""
 """For a kid that is not known it is fetched anew, not more often than this."""
 Fetch = Callable[[str], Awaitable[bytes]]
 """Gets a document from an address. Raises OSError where it cannot."""
@@ -53,9 +55,7 @@ class Keys:
         self._shared: Trusted | None = None
         if settings.key is not None:
             issuers = frozenset({OURS}) if public else theirs | {OURS}
-            self._shared = Trusted(
-                key=settings.key.get_secret_value(), algorithm=SHARED, issuers=frozenset(issuers)
-            )
+            self._shared = Trusted(key=settings.key.get_secret_value(), algorithm=SHARED, issuers=issuers)
         self._pem = None if pem is None else _from_pem(pem, theirs)
         self._by_kid = {} if jwks_file is None else _from_jwks(jwks_file, theirs)
         self._theirs = theirs
@@ -85,24 +85,23 @@ class Keys:
         if self._url is None:
             return self._by_kid.get(kid)
         async with self._fetching:
-            patience = KEPT_S if kid in self._by_kid else ASKED_AGAIN_S
+            patience = KEPT_S if kid in self._by_kid else ASKED_AGAIN_S if self._by_kid else AWAY_S
             if self._fetched_at is None or self._monotonic() - self._fetched_at > patience:
                 await self._refresh(self._url)
+        if not self._by_kid:
+            raise Refusal(
+                Code.ADAPTER_UNAVAILABLE,
+                "The keys of the token's issuer cannot be fetched now. Please try again.",
+                retry_after_s=AWAY_S,
+            )
         return self._by_kid.get(kid)
 
     async def _refresh(self, url: str) -> None:
-        """Fetches the keys. Where that fails, the ones that we have are used on; without any, nobody can tell
-        whom to believe."""
+        """Fetches the keys. Where that fails, the ones that we have are used on."""
         try:
             self._by_kid = _read_jwks(await self._fetch(url), self._theirs)
         except (OSError, ValueError, jwt.PyJWTError) as error:
             log.warning("the JWKS could not be fetched", error=str(error))
-            if not self._by_kid:
-                raise Refusal(
-                    Code.ADAPTER_UNAVAILABLE,
-                    "The keys of the token's issuer cannot be fetched now. Please try again.",
-                    retry_after_s=5,
-                ) from None
         self._fetched_at = self._monotonic()
 
 

@@ -13,15 +13,19 @@ from bot.http.callers import Caller, agreed
 from bot.http.door import Door
 from bot.http.problems import answered
 from bot.http.proposing import proposed
+from bot.http.switches import pause_, resume_, switches
 from core import guards
-from core.engine import Decided, Refused, decide
+from core.engine import Decided, Proposed, Refused, cancel, decide
 from core.engine.answers import Edited
 from core.engine.edit import edit
+from core.engine.facts import caller as facts_of
 from core.engine.facts import gather
+from core.engine.held import viewed
 from core.guards import not_found
 from core.ids import CallId
+from core.lifecycle import EXECUTING
 from core.model import CallView, Membership, Role, Vote
-from core.ports import Records, view
+from core.ports import Records
 from core.queries import HistoryFilter
 
 A = TypeVar("A")
@@ -96,10 +100,25 @@ async def execute(request: web.Request, door: Door, caller: Caller) -> web.Respo
     )
 
 
+async def cancel_(request: web.Request, door: Door, caller: Caller) -> web.Response:
+    """Withdraws a call that waits, or asks one that runs to stop: 202 then, and `/status` tells its end."""
+    await _body(request, door, caller, bodies.EmptyBody)
+    call_id, now = bodies.call_id_of(request), door.clock.both()
+
+    def work(records: Records) -> Proposed | Refused:
+        return cancel(records, by=caller.by, call_id=call_id, now=now, env=door.env)
+
+    answer = _given(await door.uow.run("http.cancel", work))
+    if answer.call.status not in EXECUTING:
+        return answered(shapes.proposed(await _view(door, call_id)))
+    where = f"/v1/calls/{call_id}/status"
+    return answered(shapes.status(await _view(door, call_id)), status=202, Location=where)
+
+
 async def calls(request: web.Request, door: Door, caller: Caller) -> web.Response:
     """Calls, newest first: an admin's everybody's, else the caller's own; or those that wait for the caller's
     signature, oldest first."""
-    await door.reader.read(lambda records: guards.check(_facts(records, door, caller, None), guards.ENTRY))
+    await door.reader.read(lambda records: guards.check(facts_of(records, by=caller.by), guards.ENTRY))
     by = caller.by
     if bodies.wants_waiting(request):
         return answered({"calls": await _waiting(request, door, caller), "next_token": None})
@@ -141,6 +160,10 @@ ROUTES: Final = (
     Route(method="POST", path="/v1/calls/{id}/deny", handler=deny),
     Route(method="POST", path="/v1/calls/{id}/edit", handler=edit_),
     Route(method="POST", path="/v1/calls/{id}/execute", handler=execute),
+    Route(method="POST", path="/v1/calls/{id}/cancel", handler=cancel_),
+    Route(method="GET", path="/v1/switches", handler=switches),
+    Route(method="POST", path="/v1/switches", handler=pause_),
+    Route(method="DELETE", path="/v1/switches/{switch}", handler=resume_),
 )
 
 
@@ -190,9 +213,9 @@ async def _seen(request: web.Request, door: Door, caller: Caller) -> CallView:
     call_id = bodies.call_id_of(request)
 
     def look(records: Records) -> CallView:
-        facts = _facts(records, door, caller, call_id)
+        facts = gather(records, by=caller.by, call_id=call_id, env=door.env)
         guards.check(facts, _READERS)
-        return view(records, facts.known_call)
+        return viewed(records, facts.known_call, now=door.clock.now(), env=door.env)
 
     return await door.reader.read(look)
 
@@ -204,13 +227,9 @@ async def _view(door: Door, call_id: CallId) -> CallView:
         found = records.calls.get(call_id)
         if found is None:
             raise not_found()
-        return view(records, found)
+        return viewed(records, found, now=door.clock.now(), env=door.env)
 
     return await door.reader.read(look)
-
-
-def _facts(records: Records, door: Door, caller: Caller, call_id: CallId | None) -> guards.Facts:
-    return gather(records, by=caller.by, call_id=call_id, env=door.env)
 
 
 def _given(answer: A | Refused) -> A:

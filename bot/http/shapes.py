@@ -58,6 +58,7 @@ def status(view: CallView) -> Shape:
         "attempt_count": call.attempts,
         "error_class": outcome.error_class if outcome else None,
         "error_message": _error(view),
+        "asked_to_stop_by": view.attempts[-1].stop_by if view.attempts else None,
         "external_object_refs": dict(outcome.references) if outcome else {},
     }
 
@@ -86,6 +87,7 @@ def record(view: CallView) -> Shape:
         "changed_at": _time(call.changed_at),
         "expires_at": _time(call.expires_at),
         "start_by": _time(call.start_by),
+        "held": {"why": view.held, "until": _time(view.held_until)} if view.held else None,
         "retry_of": call.retry_of,
         "undo_of": call.undo_of,
         "undone_by": view.undone_by,

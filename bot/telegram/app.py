@@ -25,6 +25,8 @@ from telegram.ext import (
 from bot.clock import SystemClock
 from bot.config import TelegramSettings
 from bot.logs import get_logger
+from bot.machine import Machine
+from bot.metrics import Metrics
 from bot.telegram import commands, membership, menu, messages, pages
 from bot.telegram.api import Api
 from bot.telegram.buttons import CallButton, RunButton, decode
@@ -70,6 +72,8 @@ class TelegramBot:
         home: TenantId,
         pace: Pace,
         progress_of: ProgressOf,
+        metrics: Metrics,
+        machine: Machine,
         boundary: Callable[[str], None],
     ) -> None:
         proxy = settings.proxy.get_secret_value() if settings.proxy else None
@@ -96,6 +100,8 @@ class TelegramBot:
         self._env = env
         self._clock = clock
         self._home = home
+        self._metrics = metrics
+        self._machine = machine
         self.relay = Relay(
             Sender(self._bot),
             uow=uow,
@@ -104,6 +110,7 @@ class TelegramBot:
             clock=clock,
             pace=pace,
             progress_of=progress_of,
+            on_throttled=metrics.throttled,
             boundary=boundary,
         )
         self.inbox = Inbox(
@@ -140,6 +147,7 @@ class TelegramBot:
         that Telegram does not know."""
         await self._connect()
         self._front = Front(
+            machine=self._machine,
             uow=self._uow,
             reader=self._reader,
             pages=self._pages,
@@ -333,6 +341,7 @@ class TelegramBot:
             await self._done(update_id, error="corrupt_record", chat=chat, shown=shown, corrupt=error)
             return
         log.error("an update could not be handled", reference=reference, exc_info=error)
+        self._metrics.handler_failed()
         await self._done(update_id, error=type(error).__name__, chat=chat, shown=texts.went_wrong(reference))
 
     async def _done(

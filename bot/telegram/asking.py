@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from bot.telegram.turn import Turn
 from core.digest import Json
@@ -10,6 +11,7 @@ from core.engine.readable import set_aside
 from core.errors import CorruptRecord
 from core.ids import PersonId
 from core.model import Principal
+from core.parsing import Candidate
 from core.ports import Dialogue, Records
 
 
@@ -38,3 +40,25 @@ def put(records: Records, turn: Turn, by: Principal, kind: str, state: Mapping[s
                 at=turn.now.wall,
             )
         )
+
+
+def as_state(candidate: Candidate) -> Mapping[str, Json]:
+    """The JSON that a dialogue keeps of a candidate."""
+    return {
+        "tool": candidate.tool,
+        "arguments": dict(candidate.arguments),
+        "missing": list(candidate.missing),
+        "confidence": candidate.confidence,
+        "how": candidate.how,
+    }
+
+
+def from_state(state: Mapping[str, Any]) -> Candidate:
+    """The candidate that a dialogue kept."""
+    return Candidate(
+        tool=state["tool"],
+        arguments=state["arguments"],
+        missing=tuple(state["missing"]),
+        confidence=state["confidence"],
+        how=state["how"],
+    )

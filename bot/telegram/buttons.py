@@ -53,13 +53,14 @@ class RunVerb(StrEnum):
     EXTEND_ALL = "px"  # one hour more to decide
     ONE_BY_ONE = "pe"  # opens the buttons of each step
     TOGETHER = "pt"  # closes them
+    REPORT = "pr"  # what became of each step, as a file
 
 
 class Page(StrEnum):
     """What a button on a list or a question does; its argument is small text."""
 
-    HISTORY = "h"  # "<direction><opaque call id>"; what it is narrowed to is kept by the server
-    CHOOSE = "y"  # the number of a candidate of "Did you mean"
+    HISTORY = "h"  # "<n or o><opaque call id>.<filters>": see `histories`
+    CHOOSE = "y"  # "<message>.<number>" of a candidate of "Did you mean", or "<message>.none"
     SETTING = "s"  # "<name>=<value>"
     SAY = "e"  # an example of /start, by number
     MEMBER = "m"  # a page of /members, a person there, what to make of them: see `member_taps`
@@ -68,6 +69,11 @@ class Page(StrEnum):
     FIELD = "f"  # "<opaque call id>.<revision>.<number of the field>" to be changed
     NEXT = "n"  # "<opaque call id>" after which the queue of /pending goes on
     GRANT = "v"  # "<r: revoke, p: page><opaque grant id>"
+    ALARM = "al"  # "<opaque alarm id>": somebody has seen it
+    STATUS = "st"  # "again": look again in place; "new": in a message of its own
+    PAUSE = "ps"  # what to pause for how long, why, or which to resume: see `pausing`
+    WEBHOOK = "wb"  # "<opaque webhook id>": what it did not take is sent again
+    SCHEDULE = "sc"  # what to do, and about which: see `schedules`
     POLICY = "pl"  # the amount from which on to ask, or "usual"
 
 

@@ -10,19 +10,34 @@ from typing import Final
 
 from telegram import Message
 
-from bot.telegram import granting, histories, members, pendings, policies, settings, teams
+from bot.telegram import (
+    granting,
+    histories,
+    members,
+    pausing,
+    pendings,
+    policies,
+    schedules,
+    scheduling,
+    settings,
+    status,
+    teams,
+    webhooks,
+)
 from bot.telegram.render import lists, texts
 from bot.telegram.render.message import Shown
 from bot.telegram.render.run import by_itself
-from bot.telegram.replies import reply
+from bot.telegram.replies import say
 from bot.telegram.turn import Turn, known_person, place, settle
 from core.engine import Refused, cancel
+from core.engine.held import viewed
 from core.engine.members import code_hash, join
 from core.errors import Refusal
 from core.guards import visible
 from core.ids import read_short_id
+from core.lifecycle import EXECUTING
 from core.model import Principal, Role, ToolCall
-from core.ports import Records, view
+from core.ports import Records
 
 Act = Callable[[Turn, Message], Awaitable[None]]
 
@@ -39,10 +54,6 @@ def _caller(records: Records, turn: Turn) -> Principal:
     return turn.caller(records, person)
 
 
-def _send(records: Records, turn: Turn, shown: Shown) -> None:
-    reply(records, turn.tenant(records), turn.chat.id, shown, now=turn.now.wall, thread=turn.thread)
-
-
 def _for_members(show: Callable[[Records, Turn, Principal, str], Shown]) -> Act:
     """A command that shows something to members, and tells strangers how to get in."""
 
@@ -52,7 +63,7 @@ def _for_members(show: Callable[[Records, Turn, Principal, str], Shown]) -> Act:
         def work(records: Records) -> None:
             by = _caller(records, turn)
             shown = show(records, turn, by, rest) if by.roles else texts.no_access(turn.user.id)
-            _send(records, turn, shown)
+            say(records, turn, shown)
 
         await turn.effect("command", work)
 
@@ -69,20 +80,20 @@ async def start(turn: Turn, message: Message) -> None:
         if code:
             joined = join(records, person_id=person.id, code_hash=code_hash(code), now=turn.now.wall)
             if isinstance(joined, Refused):
-                _send(records, turn, texts.refusal(joined.refusal))
+                say(records, turn, texts.refusal(joined.refusal))
                 return role
             role = joined.role
             teams.came_to(records, turn, person, joined.tenant_id)
         if role is None:
-            _send(records, turn, texts.no_access(turn.user.id))
+            say(records, turn, texts.no_access(turn.user.id))
             return None
         place(records, turn, person.id)
-        _send(records, turn, texts.start(name=person.name, role=role, registry=turn.front.env.registry))
+        say(records, turn, texts.start(name=person.name, role=role, registry=turn.front.env.registry))
         several = teams.where_several(records, turn)
         if several is not None:
-            _send(records, turn, several)
+            say(records, turn, several)
         if turn.private and (person.timezone is None or person.currency is None):
-            _send(records, turn, settings.page(records, turn, person))
+            say(records, turn, settings.page(records, turn, person))
         return role
 
     role = await turn.effect("command.start", work)
@@ -100,10 +111,7 @@ def _tools(records: Records, turn: Turn, by: Principal, rest: str) -> Shown:
 
 def _whoami(records: Records, turn: Turn, by: Principal, rest: str) -> Shown:
     person = known_person(records, turn)
-    tenant = records.people.tenant(turn.tenant(records))
-    if tenant is None:
-        raise LookupError("the home tenant is made when the bot starts")
-    return texts.whoami(person, next(iter(by.roles)), tenant, user_id=turn.user.id)
+    return texts.whoami(person, next(iter(by.roles)), turn.team(records), user_id=turn.user.id)
 
 
 def _settings(records: Records, turn: Turn, by: Principal, rest: str) -> Shown:
@@ -125,7 +133,9 @@ def _cancel(records: Records, turn: Turn, by: Principal, rest: str) -> Shown:
     if isinstance(found, Refusal):
         return texts.refusal(found)
     answer = cancel(records, by=by, call_id=found.id, now=turn.now, env=turn.front.env)
-    return texts.refusal(answer.refusal) if isinstance(answer, Refused) else texts.withdrawn(found)
+    if isinstance(answer, Refused):
+        return texts.refusal(answer.refusal)
+    return texts.stopping(found) if answer.call.status in EXECUTING else texts.withdrawn(found)
 
 
 def _call(records: Records, turn: Turn, by: Principal, rest: str) -> Shown:
@@ -133,7 +143,7 @@ def _call(records: Records, turn: Turn, by: Principal, rest: str) -> Shown:
     if isinstance(found, Refusal):
         return texts.refusal(found)
     details = lists.call_details(
-        view(records, found),
+        viewed(records, found, now=turn.now.wall, env=turn.front.env),
         tool=turn.front.env.registry.find(found.tool),
         now=turn.now.wall,
         registry=turn.front.env.registry,
@@ -191,7 +201,13 @@ COMMANDS: Final[Mapping[str, Act]] = {
     "call": _for_members(_call),
     "grants": _for_members(_grants),
     "policy": _for_members(policies.command),
+    "webhooks": _for_members(webhooks.command),
     "audit": _for_members(_audit),
     "history": history,
     "pending": pending,
+    "schedule": scheduling.command,
+    "schedules": _for_members(schedules.command),
+    "pause": pausing.paused,
+    "resume": pausing.resumed,
+    "status": _for_members(status.command),
 }

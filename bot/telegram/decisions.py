@@ -13,6 +13,7 @@ from bot.telegram.render import approving, toasts
 from bot.telegram.tapping import NotShownYet, Tap, Tapped, told_no
 from bot.telegram.turn import Turn
 from core.engine import Refused, decide
+from core.engine.held import why_held
 from core.lifecycle import Status
 from core.model import Card, Principal, Risk, ToolCall, Vote
 from core.policy.evaluate import eligible
@@ -38,17 +39,16 @@ _NO: Final = re.compile(
     r"(?:(?:deny|denied|reject(?:ed)?)\b[\s:,;.!-]*(?P<reason>.*)|no(?:\s*[:,;]\s*(?P<because>.*)|[\s.!]*))",
     re.IGNORECASE | re.DOTALL,
 )
-COMMENT_MOST: Final = 1000
 
 
 def read_decision(text: str) -> tuple[Vote, str] | None:
     """The decision that a reply to a card spells, with its comment; None where it is not plainly one."""
     yes = _YES.fullmatch(text.strip())
     if yes is not None:
-        return Vote.APPROVED, (yes["comment"] or "").strip()[:COMMENT_MOST]
+        return Vote.APPROVED, (yes["comment"] or "").strip()
     no = _NO.fullmatch(text.strip())
     if no is not None:
-        return Vote.DENIED, (no["reason"] or no["because"] or "").strip()[:COMMENT_MOST]
+        return Vote.DENIED, (no["reason"] or no["because"] or "").strip()
     return None
 
 
@@ -82,7 +82,8 @@ def vote(tap: Tap, cast: Vote, comment: str = "") -> Tapped:
         return told_no(decided)
     if decided.repeated:
         return Tapped(toasts.voted_before(decided.call, decided.approval), look_again=True)
-    return Tapped(toasts.voted(decided.call, cast))
+    held, _ = why_held(tap.records, decided.call, now=tap.turn.now.wall, env=tap.turn.front.env)
+    return Tapped(toasts.voted(decided.call, cast, held=held))
 
 
 def note_delivery(
@@ -181,7 +182,7 @@ def _with_it(tap: Tap, cast: Vote) -> Tapped:
         return tap.refuse(approving.by_button(), "decide.approved")
     if cast is Vote.APPROVED:
         note_delivery(tap.records, tap.turn, tap.call, tap.by, tap.here, final=tap.final)
-    tapped = vote(tap, cast, str(dialogue.state["text"])[:COMMENT_MOST])
+    tapped = vote(tap, cast, str(dialogue.state["text"]))
     if not tapped.toast.alert and tap.by.person is not None:
         tap.records.dialogues.drop(tap.turn.chat.id, tap.by.person)
         tap.rewrite(approving.decided(tap.call, cast, str(dialogue.state["text"])))

@@ -11,16 +11,15 @@ from bot.telegram.render.arguments import hidden_fields
 from bot.telegram.render.message import Shown
 from bot.telegram.render.toasts import Toast
 from bot.telegram.tapping import Tap, Tapped, acting_on, told_no
-from bot.telegram.turn import Turn, known_person
+from bot.telegram.turn import Turn, context_of, known_person
 from core.digest import Json
 from core.engine import Refused
 from core.engine.answers import refused
-from core.engine.edit import edit, may_edit
+from core.engine.edit import UNCHANGED, edit, may_edit
 from core.errors import Code, InvalidInput, Refusal
 from core.guards import not_found
 from core.ids import CallId, from_opaque
 from core.model import Principal, ToolCall
-from core.parsing import ParseContext
 from core.parsing.edits import read_changes, read_value
 from core.ports import Records
 from core.tool import Tool
@@ -127,7 +126,7 @@ def change(
 
 def _says_the_same(refusal: Refusal) -> bool:
     """Whether an edit was refused only because every field has the value already."""
-    return isinstance(refusal, InvalidInput) and refusal.allowed == "nothing was changed"
+    return isinstance(refusal, InvalidInput) and refusal.allowed == UNCHANGED
 
 
 def answered(
@@ -155,9 +154,3 @@ def written(records: Records, turn: Turn, call: ToolCall, by: Principal, tool: T
         return texts.refusal(problem)
     told = change(records, turn, call, by, revision=call.revision, changes=changes)
     return texts.refusal(told) if isinstance(told, Refusal) else told
-
-
-def context_of(records: Records, turn: Turn) -> ParseContext:
-    """How this person writes dates and amounts."""
-    speaker = turn.speaker(records)
-    return ParseContext(now=turn.now.wall, timezone=speaker.timezone, currency=speaker.currency)

@@ -12,7 +12,7 @@ from bot.telegram.render import grants as render
 from bot.telegram.render.arguments import hidden_fields
 from bot.telegram.render.message import Shown
 from bot.telegram.render.toasts import Toast
-from bot.telegram.replies import reply
+from bot.telegram.replies import say
 from bot.telegram.tapping import Tap, Tapped, told_no
 from bot.telegram.turn import Turn, known_person
 from core.engine import Refused
@@ -104,9 +104,7 @@ def tapped(records: Records, turn: Turn, argument: str, message_id: int) -> Toas
         toast = toasts.revoked()
     if records.cards.at(turn.chat.id, message_id) is None:
         after = GrantId(found) if kind == "p" and found is not None else None
-        shown = page(records, turn, by, after=after)
-        tenant = turn.tenant(records)
-        reply(records, tenant, turn.chat.id, shown, now=turn.now.wall, edit=message_id)
+        say(records, turn, page(records, turn, by, after=after), edit=message_id)
     return toast
 
 

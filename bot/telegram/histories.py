@@ -11,7 +11,7 @@ from typing import Final
 from bot.telegram.buttons import Page, PageButton
 from bot.telegram.render import lists, texts
 from bot.telegram.render.message import Shown
-from bot.telegram.replies import reply
+from bot.telegram.replies import say
 from bot.telegram.turn import Speaker, Turn, settle
 from core.digest import sha256_hex
 from core.errors import InvalidInput
@@ -46,7 +46,7 @@ _WORDS: Final[Mapping[str, Status]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Narrowed:
-    """What a history is narrowed to, small enough for a button: "sCF.tab12.d7.m"."""
+    """What a history is narrowed to, small enough for a button: "scf.tab12cd.d7.m"."""
 
     statuses: frozenset[Status] = frozenset()
     tool: str | None = None
@@ -113,31 +113,36 @@ def decode_filters(text: str, registry: ToolRegistry) -> Narrowed:
 
 async def first(turn: Turn, text: str) -> None:
     """The newest page."""
+    speaker = await turn.front.reader.read(turn.speaker)
+    if speaker.role is None:
+        shown = texts.no_access(turn.user.id)
+    else:
+        shown = await _newest(turn, speaker, text)
+    await turn.effect("history", lambda records: _send(records, turn, shown))
+
+
+async def _newest(turn: Turn, speaker: Speaker, text: str) -> Shown:
     try:
         narrowed = read_filters(text, turn.front.env.registry)
     except InvalidInput as problem:
-        shown = texts.refusal(problem)
-    else:
-        shown = await _page(turn, narrowed, cursor="")
-    await turn.effect("history", lambda records: _send(records, turn, shown))
+        return texts.refusal(problem)
+    return await _page(turn, narrowed, speaker, cursor="")
 
 
 async def turned(turn: Turn, argument: str, message_id: int) -> bool:
     """Newer or older, in place; False, with nothing shown, for somebody who is no member. The argument is
     "<n or o><opaque call id>.<filters>"."""
-    if (await turn.front.reader.read(turn.speaker)).role is None:
+    speaker = await turn.front.reader.read(turn.speaker)
+    if speaker.role is None:
         await turn.effect("stranger", lambda records: None)
         return False
     cursor, _, filters = argument.partition(".")
-    shown = await _page(turn, decode_filters(filters, turn.front.env.registry), cursor=cursor)
+    shown = await _page(turn, decode_filters(filters, turn.front.env.registry), speaker, cursor=cursor)
     await turn.effect("history", lambda records: _send(records, turn, shown, edit=message_id))
     return True
 
 
-async def _page(turn: Turn, narrowed: Narrowed, *, cursor: str) -> Shown:
-    speaker = await turn.front.reader.read(turn.speaker)
-    if speaker.person is None or speaker.role is None:
-        return texts.no_access(turn.user.id)
+async def _page(turn: Turn, narrowed: Narrowed, speaker: Speaker, *, cursor: str) -> Shown:
     call_id = from_opaque(cursor[1:])
     page = await turn.front.pages.history(
         _filter(turn, narrowed, speaker),
@@ -185,6 +190,4 @@ def _mark(tool: str) -> str:
 
 def _send(records: Records, turn: Turn, shown: Shown, *, edit: int | None = None) -> None:
     settle(records, turn)
-    reply(
-        records, turn.tenant(records), turn.chat.id, shown, now=turn.now.wall, thread=turn.thread, edit=edit
-    )
+    say(records, turn, shown, edit=edit)

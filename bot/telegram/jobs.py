@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from bot.telegram.outgoing import CARD, END_REPLY, REMINDER
+from bot.telegram.outgoing import CARD, END_REPLY, REMINDER, SWITCH
 from bot.telegram.render import card as render
+from bot.telegram.render import pausing as render_pausing
 from bot.telegram.render import run as render_run
 from bot.telegram.render.message import Shown
 from bot.telegram.render.reminder import for_nobody, reminder
 from core.engine import Env
+from core.engine.held import viewed, with_held
 from core.engine.quiet import quiet_until
 from core.engine.runs import RunView, run_digest, run_view
-from core.ids import CallId, PersonId
+from core.ids import CallId, CardId, PersonId, SwitchId
 from core.lifecycle import EXECUTING, Status
+from core.live import Progress
 from core.model import CallView, Card, Channel, ToolCall
 from core.ports import OutboxRow, Records, view
+from core.switches import as_seen
 
-ProgressOf = Callable[[CallId], tuple[float, str] | None]
+ProgressOf = Callable[[CallId], Progress | None]
 _MOST_OPENED: Final = 1000
 
 
@@ -100,16 +104,18 @@ def shows_whole(records: Records, card: Card, call: ToolCall) -> bool:
     return card.shown_digest == run_digest(records.runs.calls(card.run_id))
 
 
-def next_job(records: Records, chat: int, *, now: datetime) -> Job | None:
+def next_job(records: Records, chat: int, *, now: datetime, env: Env) -> Job | None:
     """What the chat's oldest row asks for. Raises CorruptRecord."""
     row = records.outbox.first(chat)
     if row is None:
         return None
     if row.kind == CARD and row.card_id is not None:
         card = records.cards.get(row.card_id)
-        subject = None if card is None else subject_of(records, card)
+        subject = None if card is None else subject_of(records, card, now=now, env=env)
         if subject is not None:
             return Job(row=row, subject=subject, silent=_comes_silently(records, subject, now=now))
+    if row.kind == SWITCH:
+        return Job(row=row, reply=_switch_told(records, row, now=now, env=env))
     if row.kind in {END_REPLY, REMINDER}:
         call = records.calls.get(CallId(str(row.payload["call_id"])))
         if call is not None:
@@ -131,6 +137,15 @@ def _comes_silently(records: Records, subject: Subject, *, now: datetime) -> boo
     return quiet_until(person, timezone=tenant.timezone, now=now) is not None
 
 
+def _switch_told(records: Records, row: OutboxRow, *, now: datetime, env: Env) -> Shown:
+    """What an admin is told of a pause, as their team may see it."""
+    switch = records.switches.get(SwitchId(str(row.payload["switch"])))
+    if switch is None:
+        return render_pausing.which((), now=now)
+    seen = as_seen(switch, tenant_id=row.tenant_id, home=env.home)
+    return render_pausing.told(seen, str(row.payload["what"]), now=now)
+
+
 def _end_reply(records: Records, call: ToolCall) -> Shown:
     """How a call ended, or with the last of its steps a run."""
     run = None if call.run_id is None else records.runs.get(call.run_id)
@@ -139,22 +154,36 @@ def _end_reply(records: Records, call: ToolCall) -> Shown:
     return render_run.end_reply(run_view(records, run))
 
 
-def card_at(records: Records, chat: int, message_id: int) -> Subject | None:
+def card_at(records: Records, chat: int, message_id: int, *, now: datetime, env: Env) -> Subject | None:
     """What the card that this message is shows. Raises CorruptRecord."""
     card = records.cards.at(chat, message_id)
-    return None if card is None else subject_of(records, card)
+    return None if card is None else subject_of(records, card, now=now, env=env)
 
 
-def subject_of(records: Records, card: Card) -> Subject | None:
-    """What this card shows. Raises CorruptRecord."""
+def still_unsent(records: Records, card_id: CardId, *, now: datetime, env: Env) -> Subject | None:
+    """What this card shows, as long as its call runs and it has no message. Raises CorruptRecord."""
+    card = records.cards.get(card_id)
+    if card is None or card.message_id is not None:
+        return None
+    subject = subject_of(records, card, now=now, env=env)
+    return subject if subject is not None and subject.view.call.status in EXECUTING else None
+
+
+def subject_of(records: Records, card: Card, *, now: datetime, env: Env) -> Subject | None:
+    """What this card shows, with what its calls wait for. Raises CorruptRecord."""
     call = records.calls.get(card.call_id)
     if call is None:
         return None
     run = None if card.run_id is None else records.runs.get(card.run_id)
-    whole = None if run is None else run_view(records, run)
+    whole = None if run is None else _with_held(records, run_view(records, run), now=now, env=env)
     owner = owner_of(records, card)
     left = owner is not None and records.people.role(card.tenant_id, owner) is None
-    return Subject(card=card, view=view(records, call), whole=whole, left=left)
+    seen = viewed(records, call, now=now, env=env)
+    return Subject(card=card, view=seen, whole=whole, left=left)
+
+
+def _with_held(records: Records, run: RunView, *, now: datetime, env: Env) -> RunView:
+    return replace(run, views=tuple(with_held(records, each, now=now, env=env) for each in run.views))
 
 
 def cards_showing(records: Records, call_id: CallId) -> Sequence[Card]:
@@ -171,21 +200,21 @@ def owner_of(records: Records, card: Card) -> PersonId | None:
     return None if identity is None else identity.person_id
 
 
-def has_all(records: Records, subject: Subject) -> bool:
-    """Whether the owner of the card's chat was sent all that is to be signed there."""
+def has_all(records: Records, subject: Subject, about: str = "") -> bool:
+    """Whether the owner of the card's chat was sent all that is to be signed there, or the file `about`."""
     owner = owner_of(records, subject.card)
     return owner is not None and all(
-        records.cards.was_delivered(call.id, owner, call.consent_digest) for call in subject.to_sign
+        records.cards.was_delivered(call.id, owner, about or call.consent_digest) for call in subject.to_sign
     )
 
 
-def note_sent(records: Records, subject: Subject, *, now: datetime) -> None:
-    """Notes that the owner of the card's chat was sent all that is to be signed there."""
+def note_sent(records: Records, subject: Subject, about: str = "", *, now: datetime) -> None:
+    """Notes that the owner of the card's chat was sent what is to be signed there, or the file `about`."""
     owner = owner_of(records, subject.card)
     if owner is None:
         return
     for call in subject.to_sign:
-        records.cards.delivered(call.id, owner, call.consent_digest, now=now)
+        records.cards.delivered(call.id, owner, about or call.consent_digest, now=now)
 
 
 def rendered(
@@ -205,7 +234,9 @@ def rendered(
             one_by_one=one_by_one,
         )
     tool = registry.find(seen.call.tool)
-    if card.line:
-        return render.line(seen, tool=tool, now=now, registry=registry, private=card.private)
     progress = progress_of(seen.call.id) if seen.call.status in EXECUTING else None
+    if card.line:
+        return render.line(
+            seen, tool=tool, now=now, registry=registry, private=card.private, progress=progress
+        )
     return render.card(seen, tool=tool, now=now, registry=registry, private=card.private, progress=progress)

@@ -11,13 +11,13 @@ from bot.telegram.render import members as render
 from bot.telegram.render import texts, toasts
 from bot.telegram.render.message import Shown
 from bot.telegram.render.toasts import Toast
-from bot.telegram.replies import reply
+from bot.telegram.replies import reply, say
 from bot.telegram.turn import Turn, known_person
 from core.engine import Refused
 from core.engine.members import RoleChanged, code_hash, end_invite, invite, open_invites, set_role
 from core.errors import Code, Refusal
 from core.ids import PersonId, TenantId
-from core.model import Channel, Membership, Principal, Role, Tenant
+from core.model import Channel, Membership, Principal, Role
 from core.ports import Records
 
 INVITE_FOR: Final = timedelta(days=7)
@@ -84,21 +84,21 @@ def _tapped(
     if wanted is None:
         return toasts.unknown_button(), None
     if wanted.person is None:
-        _edit(records, turn, _list(records, turn, page=wanted.page), message_id)
+        say(records, turn, _list(records, turn, page=wanted.page), edit=message_id)
         return Toast(""), None
     member = _member(records, turn, wanted.person)
     if member is None:
         known = records.people.person(wanted.person)
-        _edit(records, turn, render.gone(known.name if known else "This person"), message_id)
+        say(records, turn, render.gone(known.name if known else "This person"), edit=message_id)
         return toasts.refusal(Refusal(Code.NOT_FOUND, "They do not belong here. Nothing was changed.")), None
     if wanted.what is not What.OPEN and member.role is not wanted.was:
-        _edit(records, turn, _one(records, turn, member), message_id)
+        say(records, turn, _one(records, turn, member), edit=message_id)
         return Toast("Their role was changed meanwhile. Please look again.", alert=True), None
     if wanted.what is What.SET:
         return _set(records, turn, by, member, wanted.role, message_id)
     asks = wanted.what is What.ASK
     shown = render.confirm(member, wanted.role) if asks else _one(records, turn, member)
-    _edit(records, turn, shown, message_id)
+    say(records, turn, shown, edit=message_id)
     return Toast(""), None
 
 
@@ -107,11 +107,11 @@ def _set(
 ) -> tuple[Toast, RoleChanged | None]:
     answer = set_role(records, by=by, person_id=member.person_id, role=role, now=turn.now, env=turn.front.env)
     if isinstance(answer, Refused):
-        _edit(records, turn, _one(records, turn, member), message_id)
+        say(records, turn, _one(records, turn, member), edit=message_id)
         return toasts.refusal(answer.refusal), None
     after = _member(records, turn, member.person_id)
     shown = render.gone(member.name) if after is None else _one(records, turn, after)
-    _edit(records, turn, shown, message_id)
+    say(records, turn, shown, edit=message_id)
     if by.person != member.person_id:
         _tell(records, turn, answer)
     return toasts.done(), answer
@@ -119,7 +119,7 @@ def _set(
 
 def _tell(records: Records, turn: Turn, changed: RoleChanged) -> None:
     """Tells the person whose role was changed, where they can be reached."""
-    tenant = _tenant(records, changed.tenant_id)
+    tenant = turn.team(records)
     for chat in _private_chats(records, changed.person.id):
         reply(records, tenant.id, chat, render.told(changed.role, tenant), now=turn.now.wall)
 
@@ -135,7 +135,7 @@ def _end_invite(records: Records, turn: Turn, argument: str, message_id: int) ->
         toast = toasts.refusal(ended.refusal) if isinstance(ended, Refused) else toasts.done()
     else:
         toast = toasts.refusal(Refusal(Code.NOT_FOUND, "This invite is not open any more."))
-    _edit(records, turn, _invites(records, turn, by), message_id)
+    say(records, turn, _invites(records, turn, by), edit=message_id)
     return toast
 
 
@@ -149,7 +149,7 @@ def _invites(records: Records, turn: Turn, by: Principal) -> Shown:
 
 
 def _list(records: Records, turn: Turn, *, page: int) -> Shown:
-    tenant = _tenant(records, turn.tenant(records))
+    tenant = turn.team(records)
     return render.listed(records.people.members(tenant.id), page=page, tenant=tenant)
 
 
@@ -168,20 +168,9 @@ def _member(records: Records, turn: Turn, person_id: PersonId) -> Membership | N
     return next((member for member in members if member.person_id == person_id), None)
 
 
-def _tenant(records: Records, tenant_id: TenantId) -> Tenant:
-    tenant = records.people.tenant(tenant_id)
-    if tenant is None:
-        raise LookupError("a turn's team is recorded, and none is ever taken away")
-    return tenant
-
-
 def _private_chats(records: Records, person_id: PersonId) -> list[int]:
     return [
         identity.private_chat
         for identity in records.people.identities(person_id)
         if identity.channel is Channel.TELEGRAM and identity.private_chat is not None
     ]
-
-
-def _edit(records: Records, turn: Turn, shown: Shown, message_id: int) -> None:
-    reply(records, turn.tenant(records), turn.chat.id, shown, now=turn.now.wall, edit=message_id)

@@ -28,15 +28,20 @@ DESCRIPTIONS: Final = {
     "pending": "what waits for a signature",
     "history": "what was done",
     "grants": "what passes unasked for a while",
+    "schedules": "what is done later, or again and again",
     "policy": "what asks, and whom",
     "call": "one call in full: /call A7F3Q2",
     "audit": "the audit trail: /audit A7F3Q2",
+    "webhooks": "which other programs are told",
     "invite": "bring somebody in: /invite approver",
     "members": "who is here",
+    "status": "how everything is",
+    "pause": "stop what would start: /pause for 1h deploy freeze",
+    "resume": "let it start again",
     "whoami": "who you are here",
     "settings": "time zone, currency, replies",
     "team": "for which team you speak",
-    "cancel": "leave a question, or withdraw: /cancel A7F3Q2",
+    "cancel": "leave a question, withdraw or stop: /cancel A7F3Q2",
 }
 _PRIVATE: Final = (
     "start",
@@ -46,6 +51,7 @@ _PRIVATE: Final = (
     "history",
     "call",
     "grants",
+    "schedules",
     "policy",
     "whoami",
     "settings",
@@ -53,7 +59,17 @@ _PRIVATE: Final = (
     "cancel",
 )
 _GROUP: Final = ("tools", "pending", "help", "cancel")
-_ADMIN: Final = (*_PRIVATE[:7], "audit", "members", "invite", *_PRIVATE[7:])
+_ADMIN: Final = (
+    *_PRIVATE[:7],
+    "audit",
+    "status",
+    "pause",
+    "resume",
+    "members",
+    "invite",
+    "webhooks",
+    *_PRIVATE[7:],
+)
 
 
 async def set_general(bot: Bot, registry: ToolRegistry) -> None:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 from telegram import Message
 
-from bot.telegram import replying
-from bot.telegram.asking import open_question, put
+from bot.telegram import pausing, replying, scheduling
+from bot.telegram.asking import as_state, from_state, open_question, put
 from bot.telegram.buttons import Page, PageButton
 from bot.telegram.render import texts
 from bot.telegram.render.message import Shown
-from bot.telegram.replies import reply
+from bot.telegram.replies import say
 from bot.telegram.runs import propose_several
-from bot.telegram.turn import Speaker, Turn, keep, known_person, place, principal
-from core.digest import Json
+from bot.telegram.turn import Speaker, Turn, keep, known_person, place
 from core.engine import Proposal, Refused, propose
 from core.errors import CorruptRecord, InvalidInput
 from core.model import Channel, Conversation, Person, Principal
@@ -70,6 +68,9 @@ async def said(turn: Turn, message: Message) -> None:
         await turn.effect("stranger", lambda records: _no_access(records, turn, message))
         return
     plain = _without_mention(text, turn.front.bot_username)
+    if answers and pausing.asks_why(heard.dialogue, turn):
+        await pausing.reasoned(turn, plain)
+        return
     if heard.about_a_call:
         await replying.said(turn, message, plain)
         return
@@ -83,6 +84,8 @@ async def said(turn: Turn, message: Message) -> None:
         currency=heard.speaker.currency,
         quoted=message.forward_origin is not None,
     )
+    if await scheduling.said(turn, message, plain, context, heard.dialogue):
+        return
     registry = turn.front.env.registry
     if answers and heard.dialogue is not None and heard.dialogue.kind == ASK:
         understood = _answered(turn, heard.dialogue, plain, context)
@@ -152,29 +155,7 @@ def ask_or_propose(
         return
     shown = propose_candidate(records, turn, candidate, conversation, by, message_id=message_id)
     if shown is not None:
-        _send(records, turn, shown, reply_to=message_id)
-
-
-def as_state(candidate: Candidate) -> Mapping[str, Json]:
-    """The JSON that a dialogue keeps of a candidate."""
-    return {
-        "tool": candidate.tool,
-        "arguments": dict(candidate.arguments),
-        "missing": list(candidate.missing),
-        "confidence": candidate.confidence,
-        "how": candidate.how,
-    }
-
-
-def from_state(state: Mapping[str, Any]) -> Candidate:
-    """The candidate that a dialogue kept."""
-    return Candidate(
-        tool=state["tool"],
-        arguments=state["arguments"],
-        missing=tuple(state["missing"]),
-        confidence=state["confidence"],
-        how=state["how"],
-    )
+        say(records, turn, shown, reply_to=message_id)
 
 
 def _hear(records: Records, turn: Turn, message: Message) -> _Heard:
@@ -220,11 +201,10 @@ def _answered(turn: Turn, dialogue: Dialogue, text: str, context: ParseContext) 
 def _act(records: Records, turn: Turn, message: Message, text: str, understood: Understood) -> None:
     """One text, inside its transaction."""
     person = known_person(records, turn)
-    role = records.people.role(turn.tenant(records), person.id)
-    if role is None:
+    by = turn.caller(records, person)
+    if not by.roles:
         _no_access(records, turn, message)
         return
-    by = principal(person.id, turn.tenant(records), role)
     conversation = place(records, turn, person.id)
     keep(records, turn, conversation, person, number=message.message_id, text=text)
     origin = _origin(records, turn, person, message)
@@ -279,7 +259,7 @@ def _ask(records: Records, turn: Turn, candidate: Candidate, by: Principal, *, m
     field = candidate.missing[0]
     put(records, turn, by, ASK, {"candidate": as_state(candidate), "message": message_id})
     slot = tool.slots.get(field)
-    _send(
+    say(
         records,
         turn,
         texts.question(tool, field, question(tool, field)),
@@ -302,7 +282,7 @@ def _confirm(records: Records, turn: Turn, understood: Understood, by: Principal
     shown = texts.did_you_mean(
         choices, leave=_choice(message_id, NONE_OF_THESE), forwarded=message.forward_origin is not None
     )
-    _send(records, turn, shown, reply_to=message_id)
+    say(records, turn, shown, reply_to=message_id)
 
 
 def _choice(message_id: int, choice: str) -> str:
@@ -317,7 +297,7 @@ def _invalid(records: Records, turn: Turn, understood: Understood, by: Principal
     if understood.candidates and understood.candidates[0].missing:
         candidate = understood.candidates[0]
         put(records, turn, by, ASK, {"candidate": as_state(candidate), "message": message.message_id})
-        _send(records, turn, shown, reply_to=message.message_id, ask=candidate.missing[0].replace("_", " "))
+        say(records, turn, shown, reply_to=message.message_id, ask=candidate.missing[0].replace("_", " "))
     else:
         _reply(records, turn, message, shown)
 
@@ -328,22 +308,7 @@ def _no_access(records: Records, turn: Turn, message: Message) -> None:
 
 
 def _reply(records: Records, turn: Turn, message: Message, shown: Shown) -> None:
-    _send(records, turn, shown, reply_to=None if turn.private else message.message_id)
-
-
-def _send(
-    records: Records, turn: Turn, shown: Shown, *, reply_to: int | None, ask: str | None = None
-) -> None:
-    reply(
-        records,
-        turn.tenant(records),
-        turn.chat.id,
-        shown,
-        now=turn.now.wall,
-        thread=turn.thread,
-        reply_to=reply_to,
-        ask=ask,
-    )
+    say(records, turn, shown, reply_to=None if turn.private else message.message_id)
 
 
 def _addresses(turn: Turn, message: Message) -> bool:

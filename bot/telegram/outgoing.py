@@ -14,6 +14,7 @@ DOCUMENT = "document"
 END_REPLY = "end_reply"
 CARD = "card"
 REMINDER = "reminder"
+SWITCH = "switch"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

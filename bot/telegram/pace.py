@@ -45,6 +45,14 @@ class Pace:
         self._overall.append(now)
         self._chats.setdefault(chat, deque()).append(now)
 
+    def delay(self, chat: int, *, leave: int) -> float:
+        """Seconds until there is room for a message and as many others as are to be left room for."""
+        if self._off:
+            return 0.0
+        now, window = self._monotonic(), GROUP if chat < 0 else PRIVATE
+        sent = self._chats.get(chat, deque())
+        return max(_wait(self._overall, OVERALL, now, leave), _wait(sent, window, now, leave))
+
     def _room_in(self, chat: int) -> float:
         """Seconds until there is room; 0 if there is now."""
         now = self._monotonic()
@@ -56,7 +64,8 @@ class Pace:
         return wait
 
 
-def _wait(sent: deque[float], window: Window, now: float) -> float:
+def _wait(sent: deque[float], window: Window, now: float, leave: int = 0) -> float:
     while sent and sent[0] <= now - window.seconds:
         sent.popleft()
-    return 0.0 if len(sent) < window.most else sent[0] + window.seconds - now
+    over = len(sent) - (window.most - leave)
+    return 0.0 if over < 0 else sent[over] + window.seconds - now

@@ -5,23 +5,37 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from bot.telegram import editing, granting, histories, members, pendings, policies, settings, teams
-from bot.telegram.asking import open_question
+from bot.telegram import (
+    alarms,
+    editing,
+    granting,
+    histories,
+    members,
+    pausing,
+    pendings,
+    policies,
+    schedules,
+    scheduling,
+    settings,
+    status,
+    teams,
+    webhooks,
+)
+from bot.telegram.asking import from_state, open_question
 from bot.telegram.buttons import Page, PageButton
 from bot.telegram.messages import (
     CHOOSE,
     NONE_OF_THESE,
     ask_or_propose,
-    from_state,
     propose_candidate,
 )
 from bot.telegram.render import texts, toasts
 from bot.telegram.render.toasts import Toast
-from bot.telegram.replies import reply
+from bot.telegram.replies import say
 from bot.telegram.taps import Query, answer
-from bot.telegram.turn import AlreadyHandled, Turn, known_person, place, principal
+from bot.telegram.turn import AlreadyHandled, Turn, context_of, known_person, place
 from core.errors import Code, Refusal
-from core.parsing import ParseContext, Reading, understand
+from core.parsing import Reading, understand
 from core.ports import Records
 
 _Act = Callable[[Turn, str, int], Awaitable[Toast]]
@@ -71,7 +85,7 @@ async def _policy(turn: Turn, argument: str, message_id: int) -> Toast:
 
 
 async def _example(turn: Turn, argument: str, _: int) -> Toast:
-    return await turn.effect("say", lambda r: _say(r, turn, argument))
+    return await turn.effect("say", lambda r: _say_example(r, turn, argument))
 
 
 def _no_access() -> Toast:
@@ -82,25 +96,24 @@ def _no_access() -> Toast:
 def _choose(records: Records, turn: Turn, argument: str, message_id: int) -> Toast:
     """An answer to "Did you mean": only the person who was asked, and only on the newest question."""
     person = known_person(records, turn)
-    role = records.people.role(turn.tenant(records), person.id)
+    by = turn.caller(records, person)
     dialogue = open_question(records, turn, person.id)
     origin, _, choice = argument.partition(".")
-    if role is None:
+    if not by.roles:
         return _no_access()
     if dialogue is None or dialogue.kind != CHOOSE or str(dialogue.state["message"]) != origin:
         return toasts.too_old()
     records.dialogues.drop(turn.chat.id, person.id)
     candidates = dialogue.state["candidates"]
     if choice == NONE_OF_THESE or not choice.isdigit() or int(choice) >= len(candidates):
-        reply(records, turn.tenant(records), turn.chat.id, texts.left(), now=turn.now.wall, edit=message_id)
+        say(records, turn, texts.left(), edit=message_id)
         return toasts.done()
     candidate = from_state(candidates[int(choice)])
     words = texts.candidate_words(turn.front.env.registry.get(candidate.tool), candidate.arguments)
-    tenant, shown = turn.tenant(records), texts.chosen(words)
-    reply(records, tenant, turn.chat.id, shown, now=turn.now.wall, edit=message_id)
-    by = principal(person.id, turn.tenant(records), role)
+    say(records, turn, texts.chosen(words), edit=message_id)
     conversation = place(records, turn, person.id)
-    ask_or_propose(records, turn, candidate, conversation, by, message_id=int(origin))
+    if not scheduling.chosen(records, turn, candidate, dialogue.state, conversation, by):
+        ask_or_propose(records, turn, candidate, conversation, by, message_id=int(origin))
     return toasts.done()
 
 
@@ -111,22 +124,17 @@ def _set(records: Records, turn: Turn, argument: str, message_id: int) -> Toast:
     return settings.tapped(records, turn, argument, message_id)
 
 
-def _say(records: Records, turn: Turn, argument: str) -> Toast:
+def _say_example(records: Records, turn: Turn, argument: str) -> Toast:
     """An example of /start, as if the person had written it."""
     person = known_person(records, turn)
-    role = records.people.role(turn.tenant(records), person.id)
-    tenant = records.people.tenant(turn.tenant(records))
+    by = turn.caller(records, person)
     number = int(argument) if argument.isdigit() else -1
-    if role is None or tenant is None:
+    if not by.roles:
         return _no_access()
     if not 0 <= number < len(texts.EXAMPLES):
         return toasts.unknown_button()
-    context = ParseContext(
-        now=turn.now.wall,
-        timezone=person.timezone or tenant.timezone,
-        currency=person.currency or tenant.currency,
-    )
-    understood = understand(texts.EXAMPLES[number], registry=turn.front.env.registry, context=context)
+    registry, context = turn.front.env.registry, context_of(records, turn)
+    understood = understand(texts.EXAMPLES[number], registry=registry, context=context)
     if understood.reading is not Reading.PROPOSE:
         return toasts.too_old()
     problem = propose_candidate(
@@ -134,12 +142,12 @@ def _say(records: Records, turn: Turn, argument: str) -> Toast:
         turn,
         understood.candidates[0],
         place(records, turn, person.id),
-        principal(person.id, turn.tenant(records), role),
+        by,
         message_id=None,
         key=f"say:{turn.update_id}",
     )
     if problem is not None:
-        reply(records, turn.tenant(records), turn.chat.id, problem, now=turn.now.wall)
+        say(records, turn, problem)
     return Toast(texts.EXAMPLES[number])
 
 
@@ -155,4 +163,9 @@ _ACTS: Final[Mapping[Page, _Act]] = {
     Page.INVITE: members.tap_invite,
     Page.TEAM: teams.tap,
     Page.POLICY: _policy,
+    Page.SCHEDULE: schedules.tap,
+    Page.WEBHOOK: webhooks.tap,
+    Page.ALARM: alarms.tap,
+    Page.STATUS: status.tap,
+    Page.PAUSE: pausing.tap,
 }

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
+from bot.telegram import pausing
 from bot.telegram.buttons import CallButton, Page, PageButton, Verb
 from bot.telegram.render import lists, texts, toasts
 from bot.telegram.render.message import Shown
 from bot.telegram.render.toasts import Toast
-from bot.telegram.replies import reply
+from bot.telegram.replies import reply, say
 from bot.telegram.tapping import Tap, Tapped
 from bot.telegram.turn import Turn, known_person, settle
 from core.engine.readable import readable
 from core.engine.routing import show_here
 from core.guards import not_found, visible
 from core.ids import from_opaque, opaque
-from core.model import Membership, Principal, ToolCall
+from core.lifecycle import Status
+from core.model import Membership, Principal, Role, ToolCall
 from core.ports import Records
-from core.queries import HistoryRow
+from core.queries import HistoryFilter, HistoryRow
 
 MOST: Final = 50
 """So many are counted; "50 or more" where there are others."""
+MOST_UNSETTLED: Final = 6
 
 
 async def first(turn: Turn) -> None:
@@ -30,7 +34,8 @@ async def first(turn: Turn) -> None:
     if rows is None:
         await turn.effect("stranger", lambda records: _no_access(records, turn))
         return
-    await turn.effect("pending", lambda records: _show(records, turn, rows, at=0))
+    unsettled = await _unsettled(turn)
+    await turn.effect("pending", lambda records: _show(records, turn, rows, at=0, unsettled=unsettled))
 
 
 async def turned(turn: Turn, argument: str, message_id: int) -> Toast | None:
@@ -54,7 +59,7 @@ def _turn_page(records: Records, turn: Turn, rows: Sequence[HistoryRow], *, at: 
     if records.cards.at(turn.chat.id, message_id) is not None:
         return  # forged: a card follows from what is recorded
     if turn.private and at < len(rows):
-        _say(records, turn, texts.shown_below(at + 1), edit=message_id)
+        _tell(records, turn, texts.shown_below(at + 1), edit=message_id)
         _show(records, turn, rows, at=at)
     else:
         _show(records, turn, rows, at=at, edit=message_id)
@@ -74,8 +79,26 @@ async def _waiting(turn: Turn) -> Sequence[HistoryRow] | None:
     return await turn.front.pages.waiting_for(member, limit=MOST + 1)
 
 
+async def _unsettled(turn: Turn) -> Sequence[HistoryRow]:
+    """The interrupted calls that this person may settle, newest first."""
+    speaker = await turn.front.reader.read(turn.speaker)
+    if speaker.person is None or speaker.role is None:
+        return ()
+    own = None if speaker.role.includes(Role.APPROVER) else speaker.person.id
+    wanted = HistoryFilter(
+        tenant_id=speaker.tenant.id, statuses=frozenset({Status.INTERRUPTED}), requester=own
+    )
+    return (await turn.front.pages.history(wanted, limit=MOST_UNSETTLED)).rows
+
+
 def _show(
-    records: Records, turn: Turn, rows: Sequence[HistoryRow], *, at: int, edit: int | None = None
+    records: Records,
+    turn: Turn,
+    rows: Sequence[HistoryRow],
+    *,
+    at: int,
+    edit: int | None = None,
+    unsettled: Sequence[HistoryRow] = (),
 ) -> None:
     """The card of one of them at the end of this chat, and under it the queue with Next. A group is shown a
     card that came from elsewhere only once somebody taps Show."""
@@ -83,6 +106,7 @@ def _show(
     call = readable(records, here.id, now=turn.now.wall) if here is not None and turn.private else None
     if call is not None:
         bring_here(records, turn, turn.caller(records, known_person(records, turn)), call)
+    titles = None if turn.private else lists.general_titles(turn.front.env.registry)
     shown = lists.queue(
         rows[:MOST],
         at=at,
@@ -90,20 +114,23 @@ def _show(
         show=CallButton(Verb.DETAILS, here.id, 0).encode() if here else None,
         following=PageButton(Page.NEXT, opaque(here.id)).encode() if here and at + 1 < len(rows) else None,
         now=turn.now.wall,
-        titles=None if turn.private else lists.general_titles(turn.front.env.registry),
+        titles=titles,
     )
-    _say(records, turn, shown, edit=edit)
+    besides = lists.unsettled(unsettled, titles=titles)
+    if besides.html:
+        shown = Shown(html=f"{shown.html}\n{besides.html}", buttons=(*shown.buttons, *besides.buttons))
+    above = pausing.waits_for(records, turn, turn.tenant(records))
+    _tell(records, turn, replace(shown, html=f"{above}\n{shown.html}") if above else shown, edit=edit)
 
 
-def _say(records: Records, turn: Turn, shown: Shown, *, edit: int | None = None) -> None:
+def _tell(records: Records, turn: Turn, shown: Shown, *, edit: int | None = None) -> None:
     settle(records, turn)
-    tenant, now = turn.tenant(records), turn.now.wall
-    reply(records, tenant, turn.chat.id, shown, now=now, thread=turn.thread, edit=edit)
+    say(records, turn, shown, edit=edit)
 
 
 def _no_access(records: Records, turn: Turn) -> None:
     known_person(records, turn)
-    _say(records, turn, texts.no_access(turn.user.id))
+    _tell(records, turn, texts.no_access(turn.user.id))
 
 
 def show(tap: Tap) -> Tapped:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 
 from bot.policy_file import Reloaded
+from bot.telegram.members import admins_chats
 from bot.telegram.render import policies as render
 from bot.telegram.render import texts, toasts
 from bot.telegram.render.message import Shown
 from bot.telegram.render.toasts import Toast
-from bot.telegram.replies import reply
-from bot.telegram.turn import Turn, known_person, place
+from bot.telegram.replies import reply, say
+from bot.telegram.turn import Turn, context_of, known_person, place
 from core.engine import Refused
 from core.engine.explain import explain_call, explain_wish
 from core.engine.limits import set_ask_above
@@ -18,7 +19,7 @@ from core.errors import Refusal
 from core.guards import visible
 from core.ids import TenantId, read_short_id
 from core.model import Principal, Role, ToolCall
-from core.parsing import Candidate, ParseContext, Reading, Understood, understand
+from core.parsing import Candidate, Reading, Understood, understand
 from core.ports import Records
 
 EXPLAIN = "explain"
@@ -48,8 +49,7 @@ def tapped(records: Records, turn: Turn, argument: str, message_id: int) -> Toas
     if isinstance(answer, Refused):
         return toasts.refusal(answer.refusal)
     tenant = answer.tenant
-    shown = render.policy(turn.front.env.policy(), tenant, Role.ADMIN)
-    reply(records, tenant.id, turn.chat.id, shown, now=turn.now.wall, thread=turn.thread, edit=message_id)
+    say(records, turn, render.policy(turn.front.env.policy(), tenant, Role.ADMIN), edit=message_id)
     return toasts.saved(render.limit_words(tenant))
 
 
@@ -66,19 +66,12 @@ def tell_admins(records: Records, found: Reloaded, *, tenant: TenantId, now: dat
             rules=len(found.after.rules),
         )
     )
-    for member in records.people.members(tenant):
-        if member.role is not Role.ADMIN:
-            continue
-        for identity in records.people.identities(member.person_id):
-            if identity.private_chat is not None:
-                reply(records, tenant, identity.private_chat, shown, now=now)
+    for chat in admins_chats(records, tenant):
+        reply(records, tenant, chat, shown, now=now)
 
 
 def _page(records: Records, turn: Turn, by: Principal) -> Shown:
-    tenant = records.people.tenant(turn.tenant(records))
-    if tenant is None:
-        raise LookupError("the bot's own team is made when it starts, and none is ever taken away")
-    return render.policy(turn.front.env.policy(), tenant, next(iter(by.roles)))
+    return render.policy(turn.front.env.policy(), turn.team(records), next(iter(by.roles)))
 
 
 def _explained(records: Records, turn: Turn, by: Principal, said: str) -> Shown:
@@ -119,9 +112,7 @@ def _call(records: Records, turn: Turn, by: Principal, said: str) -> ToolCall | 
 
 
 def _understood(records: Records, turn: Turn, said: str) -> Understood:
-    speaker = turn.speaker(records)
-    context = ParseContext(now=turn.now.wall, timezone=speaker.timezone, currency=speaker.currency)
-    return understand(said, registry=turn.front.env.registry, context=context)
+    return understand(said, registry=turn.front.env.registry, context=context_of(records, turn))
 
 
 def _words(turn: Turn, candidate: Candidate) -> str:

@@ -13,17 +13,18 @@ from datetime import datetime, timedelta
 
 from bot.clock import SystemClock
 from bot.logs import get_logger
+from bot.telegram.following import Following
 from bot.telegram.jobs import (
     Job,
     Opened,
     ProgressOf,
     Subject,
     card_at,
-    cards_showing,
     has_all,
     next_job,
     note_sent,
     rendered,
+    still_unsent,
 )
 from bot.telegram.outgoing import CARD, DOCUMENT, Outgoing, from_payload
 from bot.telegram.pace import Pace
@@ -33,16 +34,16 @@ from core.engine import Env
 from core.engine.readable import set_aside
 from core.engine.routing import ask_others, follow_chat
 from core.errors import CorruptRecord, StorageUnavailable
-from core.ids import CallId
+from core.ids import CallId, CardId
 from core.model import Card, Channel
 from core.ports import Now, OutboxRow, Reader, Records, UnitOfWork
 
 log = get_logger(__name__)
 
-PROGRESS_EVERY_S = 1.0
-GROUP_PROGRESS_EVERY_S = 3.0
 STORAGE_RETRY_S = 1.0
 LONG_S = 5.0
+LEFT_FOR_OTHERS = 3
+"""So many messages of each window are kept free of progress."""
 MOST_TRIES = 5
 _ANY_VERSION = 1 << 30
 
@@ -60,6 +61,7 @@ class Relay:
         clock: SystemClock,
         pace: Pace,
         progress_of: ProgressOf = lambda call: None,
+        on_throttled: Callable[[int], None] = lambda chat: None,
         boundary: Callable[[str], None] = lambda place: None,
     ) -> None:
         self._sender = sender
@@ -69,11 +71,13 @@ class Relay:
         self._clock = clock
         self._pace = pace
         self._progress_of = progress_of
+        self._on_throttled = on_throttled
         self._boundary = boundary
         self._lanes: dict[int, asyncio.Event] = {}
         self._idle: dict[int, asyncio.Event] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._moving: set[CallId] = set()
+        self._following = Following(reader, progress_of=progress_of, refresh=self.refresh, early=self.early)
+        self._unsent: dict[int, set[CardId]] = {}
         self._stale: dict[int, set[int]] = {}
         self._opened = Opened()
         self._held: dict[int, datetime] = {}
@@ -113,9 +117,13 @@ class Relay:
     def progress(self, call_id: CallId) -> None:
         """The call takes a while, or reported progress: its cards are edited, no more often than every
         second (three seconds in groups). The end of the call never waits behind it."""
-        if call_id not in self._moving:
-            self._moving.add(call_id)
-            self._spawn(self._follow(call_id))
+        if self._following.takes_up(call_id):
+            self._spawn(self._following.follow(call_id))
+
+    def early(self, card: Card) -> None:
+        """Sends a card that would have no message before the end of its call."""
+        self._unsent.setdefault(card.chat, set()).add(card.id)
+        self.wake(card.chat)
 
     async def stop(self) -> None:
         """Ends all lanes. What was not sent stays in the outbox."""
@@ -128,23 +136,6 @@ class Relay:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    async def _follow(self, call_id: CallId) -> None:
-        """Refreshes the cards of a running call while it runs."""
-        try:
-            turn = 0
-            while turn == 0 or self._progress_of(call_id) is not None:
-                cards = await self._reader.read(lambda records: cards_showing(records, call_id))
-                for card in cards:
-                    every = GROUP_PROGRESS_EVERY_S if card.chat < 0 else PROGRESS_EVERY_S
-                    if card.message_id is not None and turn % round(every / PROGRESS_EVERY_S) == 0:
-                        self.refresh(card.chat, card.message_id)
-                turn += 1
-                await asyncio.sleep(PROGRESS_EVERY_S)
-        except (StorageUnavailable, CorruptRecord):
-            return  # nothing is lost: the call's end comes through the outbox
-        finally:
-            self._moving.discard(call_id)
 
     async def _drive(self, chat: int) -> None:
         event = self._lanes[chat]
@@ -183,7 +174,9 @@ class Relay:
         try:
             if (held := self._held_for(chat)) > 0:
                 return held
-            job = await self._reader.read(lambda records: next_job(records, chat, now=self._clock.now()))
+            job = await self._reader.read(
+                lambda records: next_job(records, chat, now=self._clock.now(), env=self._env)
+            )
             if job is None:
                 return await self._refresh_stale(chat)
             due = (job.row.not_before - self._clock.real()).total_seconds()
@@ -204,46 +197,45 @@ class Relay:
         await self._pace.wait(row.chat)
         self._boundary("relay.before_send")
         if job.subject is not None and row.kind == CARD:
-            answer, card, document = await self._send_card(job.subject, silent=job.silent)
+            answer, card, file = await self._send_card(job.subject, silent=job.silent)
         elif row.kind == DOCUMENT:
-            answer, card, document = await self._send_file(row), None, False
+            answer, card, file = await self._send_file(row), None, None
         else:
-            answer, card, document = await self._sender.put(row.chat, _message(job)), None, False
+            answer, card, file = await self._sender.put(row.chat, _message(job)), None, None
         self._boundary("relay.after_send")
-        return await self._record(job, answer, card, document)
+        return await self._record(job, answer, card, file)
 
     async def _send_file(self, row: OutboxRow) -> Answer:
         kept = row.payload
         file = Document(name=kept["name"], content=kept["content"], caption_html=kept["caption_html"])
         return await self._sender.document(row.chat, file, thread=kept["thread"], reply_to=None)
 
-    async def _send_card(self, subject: Subject, *, silent: bool) -> tuple[Answer, Card, bool]:
-        """Sends or edits a card; then its document, where arguments do not fit and the chat is private."""
+    async def _send_card(self, subject: Subject, *, silent: bool) -> tuple[Answer, Card, Document | None]:
+        """Sends or edits a card; then, in a private chat, the document with what did not fit, once."""
         card, shown = subject.card, self._render(subject)
         outgoing = Outgoing(
             shown=shown, thread=card.thread, reply_to=card.reply_to, edit=card.message_id, silent=silent
         )
         answer = await self._sender.put(card.chat, outgoing)
         if not isinstance(answer, Delivered):
-            return answer, card, False
+            return answer, card, None
         after = replace(
             card,
             message_id=answer.message_id,
             shown_version=subject.version,
             shown_digest=subject.digest if shown.complete else None,
         )
-        if shown.document is None or not card.private or card.shown_digest == subject.digest:
-            return answer, after, False
-        if await self._reader.read(lambda records: has_all(records, subject)):
-            return answer, after, False
+        file = shown.document
+        if file is None or not card.private or (not file.about and card.shown_digest == subject.digest):
+            return answer, after, None
+        if await self._reader.read(lambda records: has_all(records, subject, file.about)):
+            return answer, after, None
         await self._pace.wait(card.chat)
-        sent = await self._sender.document(
-            card.chat, shown.document, thread=card.thread, reply_to=answer.message_id
-        )
+        sent = await self._sender.document(card.chat, file, thread=card.thread, reply_to=answer.message_id)
         if not isinstance(sent, Delivered):
             # The card is there; keep it, and try the document again with the same row.
-            return sent, after, False
-        return answer, after, True
+            return sent, after, None
+        return answer, after, file
 
     def _render(self, subject: Subject) -> Shown:
         return rendered(
@@ -254,7 +246,9 @@ class Relay:
             one_by_one=self._opened.has(subject.card),
         )
 
-    async def _record(self, job: Job, answer: Answer, card: Card | None, document: bool) -> float | None:
+    async def _record(
+        self, job: Job, answer: Answer, card: Card | None, file: Document | None
+    ) -> float | None:
         """Writes down what became of a row, in one unit. Seconds to wait before the chat's next message;
         None: nothing is left."""
         row, now = job.row, self._clock.real()
@@ -262,8 +256,8 @@ class Relay:
         def work(records: Records) -> bool:
             if card is not None and card.message_id is not None:
                 records.cards.shown(card)
-            if document and job.subject is not None:
-                note_sent(records, job.subject, now=now)
+            if file is not None and job.subject is not None:
+                note_sent(records, job.subject, file.about, now=now)
             reached = row if card is None else replace(row, card_version=card.shown_version)
             _settle(records, reached, answer, now=now)
             if isinstance(answer, Gone) and job.subject is not None:
@@ -278,17 +272,24 @@ class Relay:
         if isinstance(answer, Moved):
             self.wake(answer.chat)
         if isinstance(answer, Later):
+            if answer.throttled:
+                self._on_throttled(row.chat)
             return answer.seconds
-        return 0.0 if more or row.chat in self._stale else None
+        return 0.0 if more or row.chat in self._stale or row.chat in self._unsent else None
 
     async def _refresh_stale(self, chat: int) -> float | None:
         """Edits messages that somebody saw out of date: nothing is recorded but what they show now."""
         waiting = self._stale.get(chat)
         if not waiting:
             self._stale.pop(chat, None)
-            return None
+            return await self._send_early(chat)
+        # What is shown meanwhile must not take the place of what is to be told: that goes before it.
+        if (full := self._pace.delay(chat, leave=LEFT_FOR_OTHERS)) > 0:
+            return full
         message_id = waiting.pop()
-        subject = await self._reader.read(lambda records: card_at(records, chat, message_id))
+        subject = await self._reader.read(
+            lambda records: card_at(records, chat, message_id, now=self._clock.now(), env=self._env)
+        )
         if subject is None:
             return 0.0
         await self._pace.wait(chat)
@@ -296,10 +297,34 @@ class Relay:
         answer = await self._sender.put(chat, outgoing)
         if not isinstance(answer, Later):
             return 0.0
+        if answer.throttled:
+            self._on_throttled(chat)
         # No row in the outbox remembers this wait, and what is queued meanwhile must not come before its end.
         self._held[chat] = self._clock.real() + timedelta(seconds=answer.seconds)
         self._stale.setdefault(chat, set()).add(message_id)
         return answer.seconds
+
+    async def _send_early(self, chat: int) -> float | None:
+        """Sends what has no message yet of a call that runs. Only then is it recorded, so that a process that
+        dies in between leaves a message that says nothing wrong."""
+        waiting = self._unsent.get(chat)
+        if not waiting:
+            self._unsent.pop(chat, None)
+            return None
+        if (full := self._pace.delay(chat, leave=LEFT_FOR_OTHERS)) > 0:
+            return full
+        card_id = waiting.pop()
+        now = self._clock.now()
+        subject = await self._reader.read(
+            lambda records: still_unsent(records, card_id, now=now, env=self._env)
+        )
+        if subject is None:
+            return 0.0
+        await self._pace.wait(chat)
+        answer, card, _ = await self._send_card(subject, silent=False)
+        if isinstance(answer, Delivered):
+            await self._uow.run("relay.sent", lambda records: records.cards.shown(card))
+        return 0.0
 
     def _held_for(self, chat: int) -> float:
         """Seconds for which a message beside the outbox was told to wait; 0 or less once they are over."""

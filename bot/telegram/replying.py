@@ -11,7 +11,7 @@ from typing import Any, Final
 from telegram import Message
 
 from bot.telegram.asking import put
-from bot.telegram.decisions import COMMENT_MOST, REASON, SAID, note_delivery, read_decision
+from bot.telegram.decisions import REASON, SAID, note_delivery, read_decision
 from bot.telegram.editing import VALUE, answered, written
 from bot.telegram.render import approving, texts
 from bot.telegram.render.message import Shown
@@ -191,7 +191,7 @@ def _decide(one: Said, vote: Vote, comment: str, *, revision: int) -> None:
         call_id=one.call.id,
         revision=revision,
         vote=vote,
-        comment=comment[:COMMENT_MOST],
+        comment=comment,
         shown=one.card is not None,
         now=one.turn.now,
         env=one.turn.front.env,
@@ -208,7 +208,7 @@ def _ask_what_it_is(one: Said) -> None:
     state = {
         "call": one.call.id,
         "revision": one.call.revision,
-        "text": one.text.strip()[:COMMENT_MOST],
+        "text": one.text.strip(),
         "message": one.message.message_id,
     }
     put(one.records, one.turn, one.by, SAID, state)

@@ -9,12 +9,24 @@ from typing import Final
 from bot.telegram.buttons import RunButton, RunVerb
 from bot.telegram.jobs import shows_whole
 from bot.telegram.render import toasts
+from bot.telegram.render.report import document
 from bot.telegram.render.toasts import Toast
+from bot.telegram.replies import attach
 from bot.telegram.tapping import NotShownYet, Tapped, acting_on, told_no
 from bot.telegram.turn import Turn, known_person
 from core.engine import Proposal, Refused
 from core.engine.answers import refused
-from core.engine.runs import RunDecided, RunProposed, asked, cancel_run, decide_run, extend_run, propose_run
+from core.engine.report import report
+from core.engine.runs import (
+    RunDecided,
+    RunProposed,
+    asked,
+    cancel_run,
+    decide_run,
+    extend_run,
+    propose_run,
+    run_view,
+)
 from core.errors import Code, Refusal
 from core.guards import not_found, visible
 from core.ids import CallId
@@ -176,6 +188,14 @@ def _together(tap: RunTap) -> Tapped:
     return Tapped(Toast(""), look_again=True)
 
 
+def _report(tap: RunTap) -> Tapped:
+    """Sends what became of each step, as far as it is known now."""
+    run, turn = run_view(tap.records, tap.record), tap.turn
+    file = document(run, report(run, registry=turn.front.env.registry))
+    attach(tap.records, tap.record.tenant_id, turn.chat.id, file, now=turn.now.wall, thread=turn.thread)
+    return Tapped(toasts.report_follows())
+
+
 def _out_of_date(tap: RunTap) -> Refusal | None:
     """Why "all" cannot mean what is there now."""
     if not tap.waiting:
@@ -259,4 +279,5 @@ _VERBS: Final[Mapping[RunVerb, Callable[[RunTap], Tapped]]] = {
     RunVerb.EXTEND_ALL: _extend_all,
     RunVerb.ONE_BY_ONE: _one_by_one,
     RunVerb.TOGETHER: _together,
+    RunVerb.REPORT: _report,
 }

@@ -29,9 +29,10 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """Not now: try again after so many seconds."""
+    """Not now: try again after so many seconds. `throttled`: Telegram told us to write less."""
 
     seconds: float
+    throttled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,8 @@ class Sender:
             return Delivered(await send())
         except RetryAfter as error:
             after = error.retry_after
-            return Later(float(after if isinstance(after, int | float) else after.total_seconds()))
+            seconds = after if isinstance(after, int | float) else after.total_seconds()
+            return Later(float(seconds), throttled=True)
         except ChatMigrated as error:
             return Moved(error.new_chat_id)
         except Forbidden as error:

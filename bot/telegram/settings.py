@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Final
 from zoneinfo import available_timezones
 
@@ -13,10 +14,10 @@ from bot.telegram.render import texts, toasts
 from bot.telegram.render.message import Shown
 from bot.telegram.render.times import zone_of
 from bot.telegram.render.toasts import Toast
-from bot.telegram.replies import reply
+from bot.telegram.replies import say
 from bot.telegram.turn import Turn, known_person
 from core.errors import InvalidInput
-from core.model import Membership, Person, Tenant
+from core.model import Membership, Person
 from core.parsing.dates import read_date
 from core.parsing.language import ENGLISH
 from core.parsing.money import CURRENCIES
@@ -40,7 +41,7 @@ class Place:
 
 def page(records: Records, turn: Turn, person: Person) -> Shown:
     """What this person has set."""
-    tenant = _tenant(records, turn)
+    tenant = turn.team(records)
     other = None if person.stand_in is None else records.people.person(person.stand_in)
     return texts.settings(person, tenant, now=turn.now.wall, stand_in="" if other is None else other.name)
 
@@ -69,20 +70,12 @@ def tapped(records: Records, turn: Turn, argument: str, message_id: int) -> Toas
         return toasts.unknown_button()
     records.people.save_settings(after)
     if records.cards.at(turn.chat.id, message_id) is None:
-        tenant, shown = turn.tenant(records), page(records, turn, after)
-        reply(records, tenant, turn.chat.id, shown, now=turn.now.wall, edit=message_id)
+        say(records, turn, page(records, turn, after), edit=message_id)
     return toasts.saved(value if name in {"tz", "cur"} else f"{name} {value}")
 
 
-def _tenant(records: Records, turn: Turn) -> Tenant:
-    tenant = records.people.tenant(turn.tenant(records))
-    if tenant is None:
-        raise LookupError("a turn's team is recorded, and none is ever taken away")
-    return tenant
-
-
 def _place(records: Records, turn: Turn, person: Person) -> Place:
-    tenant = _tenant(records, turn)
+    tenant = turn.team(records)
     return Place(
         now=turn.now.wall,
         timezone=person.timezone or tenant.timezone,
@@ -104,15 +97,21 @@ def said(person: Person, words: str, *, place: Place) -> Person | None:
     named = _NAMES.get(name.casefold())
     if named is not None:
         return changed(person, named, rest, place=place)
-    zone = next((known for known in available_timezones() if known.casefold() == words.casefold()), None)
+    zone = next((known for known in _zones() if known.casefold() == words.casefold()), None)
     if zone is not None:
         return replace(person, timezone=zone)
     currency = words.strip().upper()
     return replace(person, currency=currency) if currency in CURRENCIES else None
 
 
+@cache
+def _zones() -> frozenset[str]:
+    """All time zones by name: looked up once, since every one of them is a file."""
+    return frozenset(available_timezones())
+
+
 def _zone(person: Person, value: str, _: Place) -> Person:
-    if value not in available_timezones():
+    if value not in _zones():
         raise InvalidInput(field="time zone", given=value, allowed="a time zone such as Europe/Lisbon")
     return replace(person, timezone=value)
 

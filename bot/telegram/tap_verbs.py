@@ -14,12 +14,15 @@ from core.engine import Refused, ask_again, cancel, mark, undo
 from core.engine.expire import extend
 from core.errors import Code, Refusal
 from core.guards import not_found, visible
+from core.lifecycle import EXECUTING
 
 
 def _cancel(tap: Tap) -> Tapped:
     withdrawn = cancel(
         tap.records, by=tap.by, call_id=tap.call.id, shown=tap.shown, now=tap.turn.now, env=tap.turn.front.env
     )
+    if not isinstance(withdrawn, Refused) and withdrawn.call.status in EXECUTING:
+        return Tapped(toasts.stopping(again=withdrawn.repeated))
     return told(withdrawn, toasts.withdrawn())
 
 

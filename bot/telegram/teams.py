@@ -6,7 +6,7 @@ from bot.telegram.render import teams as render
 from bot.telegram.render import texts, toasts
 from bot.telegram.render.message import Shown
 from bot.telegram.render.toasts import Toast
-from bot.telegram.replies import reply
+from bot.telegram.replies import say
 from bot.telegram.turn import Turn, known_person, principal
 from core.engine import Refused
 from core.engine.members import leave
@@ -20,7 +20,7 @@ def team(records: Records, turn: Turn, by: Principal, rest: str) -> Shown:
     """/team: for whom somebody speaks here, and their other teams; a name after it switches."""
     person = known_person(records, turn)
     if not turn.private:
-        return render.in_group(_tenant(records, turn))
+        return render.in_group(turn.team(records))
     if not rest:
         return _teams(records, turn, person)
     named = [each for each in teams_of(records, person) if rest.casefold() in _names(each)]
@@ -63,10 +63,10 @@ def _tapped(records: Records, turn: Turn, argument: str, message_id: int) -> tup
         return _switch(records, turn, turn.caller(records, person), tenant_id, message_id)
     tenant = records.people.tenant(tenant_id)
     if role is None or tenant is None:
-        _edit(records, turn, _teams(records, turn, person), message_id)
+        say(records, turn, _teams(records, turn, person), edit=message_id)
         return Toast("You do not belong to this team any more.", alert=True), None
     if what == render.LEAVE:
-        _edit(records, turn, render.confirm_leaving(tenant), message_id)
+        say(records, turn, render.confirm_leaving(tenant), edit=message_id)
         return Toast(""), None
     return _leave(records, turn, person, tenant, role, message_id), None
 
@@ -83,7 +83,7 @@ def _switch(
     records: Records, turn: Turn, by: Principal, tenant_id: TenantId, message_id: int
 ) -> tuple[Toast, SpeaksFor | None]:
     answer = _speak_for(records, turn, by, tenant_id)
-    _edit(records, turn, _teams(records, turn, known_person(records, turn)), message_id)
+    say(records, turn, _teams(records, turn, known_person(records, turn)), edit=message_id)
     if isinstance(answer, Refused):
         return toasts.refusal(answer.refusal), None
     return Toast(f"You speak for {answer.tenant.name} now."), answer
@@ -95,9 +95,9 @@ def _leave(
     by = principal(person.id, tenant.id, role)
     answer = leave(records, by=by, now=turn.now, env=turn.front.env)
     if isinstance(answer, Refused):
-        _edit(records, turn, _teams(records, turn, person), message_id)
+        say(records, turn, _teams(records, turn, person), edit=message_id)
         return toasts.refusal(answer.refusal)
-    _edit(records, turn, render.left(tenant), message_id)
+    say(records, turn, render.left(tenant), edit=message_id)
     return toasts.done()
 
 
@@ -107,19 +107,8 @@ def _teams(records: Records, turn: Turn, person: Person, *, note: str = "") -> S
         for tenant in teams_of(records, person)
         if (role := records.people.role(tenant.id, person.id)) is not None
     ]
-    return render.teams(belongs, current=_tenant(records, turn), note=note)
-
-
-def _tenant(records: Records, turn: Turn) -> Tenant:
-    tenant = records.people.tenant(turn.tenant(records))
-    if tenant is None:
-        raise LookupError("a turn's team is recorded, and none is ever taken away")
-    return tenant
+    return render.teams(belongs, current=turn.team(records), note=note)
 
 
 def _names(tenant: Tenant) -> tuple[str, str]:
     return tenant.id.casefold(), tenant.name.casefold()
-
-
-def _edit(records: Records, turn: Turn, shown: Shown, message_id: int) -> None:
-    reply(records, turn.tenant(records), turn.chat.id, shown, now=turn.now.wall, edit=message_id)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from telegram import Chat, Message, Update, User
 
 from bot.clock import SystemClock
+from bot.machine import Machine
 from bot.telegram.api import Api
 from bot.telegram.first_taps import FirstTaps
 from core.engine import Env
@@ -20,6 +22,7 @@ from core.engine.routing import reach
 from core.engine.tenants import spoken_for
 from core.ids import AccountId, ConversationId, PersonId, TenantId
 from core.model import Channel, Conversation, Identity, Person, Principal, Role, Tenant
+from core.parsing import ParseContext
 from core.ports import Now, Reader, Records, UnitOfWork
 from core.queries import Pages
 
@@ -63,6 +66,7 @@ class Front:
     home: TenantId
     bot_id: int
     bot_username: str
+    machine: Machine = field(default_factory=lambda: Machine(Path()))
     first_taps: FirstTaps = field(default_factory=FirstTaps)
 
 
@@ -129,6 +133,13 @@ class Turn:
         person = None if identity is None else records.people.person(identity.person_id)
         return self.front.home if person is None else spoken_for(records, person, home=self.front.home)
 
+    def team(self, records: Records) -> Tenant:
+        """The same team, as recorded."""
+        tenant = records.people.tenant(self.tenant(records))
+        if tenant is None:
+            raise LookupError("a turn's team is recorded, and none is ever taken away")
+        return tenant
+
     def caller(self, records: Records, person: Person) -> Principal:
         """This person as who acts in this turn, with the role that they have in its team today."""
         tenant = self.tenant(records)
@@ -136,9 +147,7 @@ class Turn:
 
     def speaker(self, records: Records) -> Speaker:
         """Who speaks, without changing anything."""
-        tenant = records.people.tenant(self.tenant(records))
-        if tenant is None:
-            raise LookupError("the bot's own team is made when it starts, and none is ever taken away")
+        tenant = self.team(records)
         identity = records.people.identity(Channel.TELEGRAM, str(self.user.id))
         person = None if identity is None else records.people.person(identity.person_id)
         role = None if person is None else records.people.role(tenant.id, person.id)
@@ -198,6 +207,12 @@ def known_person(records: Records, turn: Turn) -> Person:
     if person_known is None:
         raise LookupError(f"identity {turn.user.id} names a person who is not there")
     return person_known
+
+
+def context_of(records: Records, turn: Turn) -> ParseContext:
+    """How this person writes dates and amounts."""
+    speaker = turn.speaker(records)
+    return ParseContext(now=turn.now.wall, timezone=speaker.timezone, currency=speaker.currency)
 
 
 def place(records: Records, turn: Turn, owner: PersonId | None) -> Conversation:

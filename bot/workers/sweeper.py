@@ -37,7 +37,7 @@ class Sweeper:
         """Starts the clockwork in the running loop."""
         self.every(EXPIRE_EVERY_S, self.expire)
         self.every(EXPIRE_EVERY_S, self.remind)
-        self.every(RENEW_EVERY_S, self._executor.renew)
+        self.every(RENEW_EVERY_S, self._executor.beat)
         self.every(RENEW_EVERY_S, self._executor.recover)
         if daily is not None:
             self._scheduler.add_job(_calm(daily), "cron", hour=6, misfire_grace_time=3600, coalesce=True)

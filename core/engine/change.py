@@ -8,11 +8,12 @@ from typing import Any
 
 from core.digest import Json
 from core.engine.readable import readable
+from core.engine.signals import emit_end
 from core.engine.steps import follow, is_last
 from core.errors import Code, Refusal
 from core.ids import PersonId
 from core.lifecycle import ENDS, Status, advance, in_words
-from core.model import Channel, Outcome, Principal, ToolCall
+from core.model import Channel, Outcome, PolicyDecision, Principal, ToolCall
 from core.ports import Records
 
 
@@ -32,6 +33,7 @@ def step(
     """
     after = call.but(status=advance(call.status, to), version=call.version + 1, changed_at=now, **changes)
     _write(records, call, after)
+    emit_end(records, call, after, now)  # before what may follow from it: a run's end comes after its steps'
     tell(records, after, to.value, by=by, now=now, content=content)
     if after.run_id is None:
         return after
@@ -150,6 +152,8 @@ def reply_at_end(
     if requester is None or not requester.end_replies or decided_by == call.requester_id:
         return
     wrote = records.people.last_wrote(conversation.id, call.requester_id) or call.created_at
+    if call.channel is Channel.SYSTEM and call.verdict.decision is PolicyDecision.ALLOW:
+        wrote = call.created_at  # a schedule's line is new there: it is noticed by itself
     noticed = call.status in {Status.DENIED, Status.INTERRUPTED}
     if not noticed and not is_last(records, call):
         return  # the end of its run tells of all steps

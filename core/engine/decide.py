@@ -52,9 +52,6 @@ def decide(
         comment = _checked(comment)
         votes = _votes(records, call)
         earlier = next((each for each in reversed(votes) if each.person_id == by.person), None)
-        if earlier is not None and earlier.vote is vote and earlier.revision == revision:
-            return Decided(call=call, approval=earlier, repeated=True)
-        check_open(records, call, revision, now=now)
         # A card shows the recorded verdict; what it asks for is what counts, unless today asks for more.
         refusal = refuse_decider(
             call,
@@ -63,8 +60,14 @@ def decide(
             role=facts.role_in_call_tenant,
             members=lambda: signers_of(records, call),
         )
+        same = earlier is not None and earlier.vote is vote and earlier.revision == revision
+        if same and earlier is not None and call.status is not Status.PROPOSED:
+            return Decided(call=call, approval=earlier, repeated=True)
+        check_open(records, call, revision, now=now)
         if refusal is not None:
             raise refusal
+        if same and earlier is not None:
+            return _again(records, call, votes, earlier, by=by, now=now, env=env)
         if earlier is not None and earlier.revision == call.revision:
             raise _voted_before(call, earlier)
         if vote is Vote.APPROVED and must_be_delivered:
@@ -175,13 +178,7 @@ def _count(
     if not records.approvals.add(approval):
         refusal = _voted_before(call, approval)
         return refused(records, refusal, verb=f"decide.{vote}", by=by, now=now.wall, call=call)
-    counted = tally(
-        call,
-        call.verdict,
-        [*earlier, approval],
-        digest=consent_digest_of(call),
-        role_of=lambda person: records.people.role(call.tenant_id, person),
-    )
+    counted = _tally(records, call, [*earlier, approval])
     if vote is Vote.DENIED and _is_denied(records, call, counted, by=by):
         after = _deny(records, call, counted, by=by, now=now, env=env)
     elif vote is Vote.APPROVED and counted.complete:
@@ -189,6 +186,34 @@ def _count(
     else:
         after = _note(records, call, approval, counted, by=by, now=now)
     return Decided(call=after, approval=approval)
+
+
+def _tally(records: Records, call: ToolCall, votes: Sequence[Approval]) -> Tally:
+    return tally(
+        call,
+        call.verdict,
+        votes,
+        digest=consent_digest_of(call),
+        role_of=lambda person: records.people.role(call.tenant_id, person),
+    )
+
+
+def _again(
+    records: Records,
+    call: ToolCall,
+    votes: Sequence[Approval],
+    earlier: Approval,
+    *,
+    by: Principal,
+    now: Now,
+    env: Env,
+) -> Decided:
+    """The same vote on a call that still waits. It stays one vote, but may be what was missing all the same:
+    somebody who had lost the right to sign holds it again."""
+    counted = _tally(records, call, votes)
+    if earlier.vote is not Vote.APPROVED or not counted.complete:
+        return Decided(call=call, approval=earlier, repeated=True)
+    return Decided(call=_approve(records, call, counted, by=by, now=now, env=env), approval=earlier)
 
 
 def _is_denied(records: Records, call: ToolCall, counted: Tally, *, by: Principal) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
-from typing import cast
+from typing import Final, cast
 
 from core import guards
 from core.approvals import consent_digest_of
@@ -28,7 +28,10 @@ from core.redaction import masked
 from core.registry import validate
 from core.tool import Tool, ToolInput
 
-__all__ = ["Edited", "edit", "may_edit"]
+__all__ = ["UNCHANGED", "Edited", "edit", "may_edit"]
+
+UNCHANGED: Final = "nothing was changed"
+"""What an edit is refused with where every field has the value already."""
 
 Changes = tuple[tuple[str, Json, Json], ...]
 """(field, before, after) for each argument that differs."""
@@ -122,7 +125,7 @@ def _differences(before: Mapping[str, Json], typed: ToolInput) -> Changes:
         if before.get(name) != after.get(name)
     )
     if not found:
-        raise InvalidInput(field="changes", given="what it is already", allowed="nothing was changed")
+        raise InvalidInput(field="changes", given="what it is already", allowed=UNCHANGED)
     return found
 
 

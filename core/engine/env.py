@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from core.adapters import Adapters
 from core.ids import NewId, TenantId
+from core.limits import RateLimits
+from core.model import Breaker
 from core.policy import Policy
+from core.ports import Records
 from core.registry import ToolRegistry
+from core.resilience.breaker import Thresholds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +27,31 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Resilience:
+    """When adapters are cut off, and how often a call may lose its worker before a person has to look."""
+
+    breaker: Thresholds = field(default_factory=Thresholds)
+    lost_workers: int = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerNews:
+    """What an adapter's breaker is now, and was before; `why` is the failure's error, "" after a success."""
+
+    before: Breaker | None
+    after: Breaker
+    why: str = ""
+
+
+OnBreaker = Callable[[Records, BreakerNews, datetime], None]
+"""Tells people of a change in the transaction that makes it, at this wall time."""
+
+
+def told_to_nobody(records: Records, news: BreakerNews, now: datetime) -> None:
+    """Where nobody is told of breakers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Env:
     """The composition that verbs run in. `policy` is asked anew each time, since it can be reloaded."""
 
@@ -29,5 +59,9 @@ class Env:
     policy: Callable[[], Policy]
     new_id: NewId
     limits: Limits = field(default_factory=Limits)
+    rates: RateLimits = field(default_factory=RateLimits)  # how often calls may start
+    adapters: Adapters = field(default_factory=Adapters)
+    resilience: Resilience = field(default_factory=Resilience)
+    on_breaker: OnBreaker = told_to_nobody
     approvers_chat: int | None = None  # where copies for approvers go, instead of their private chats
     home: TenantId | None = None  # the bot's own team, whose that chat is; None: there is but one team

@@ -6,20 +6,25 @@ from dataclasses import replace
 from datetime import timedelta
 
 from core import guards
+from core.adapters import Carrier, Unavailable, guarded
 from core.approvals import consent_digest_of
-from core.digest import args_digest
-from core.engine import pins
+from core.digest import Json, args_digest
+from core.engine import breakers, pins
 from core.engine.answers import Refused, refused
+from core.engine.breakers import choose
+from core.engine.cancel import as_stopped
 from core.engine.change import end_unrun, reply_at_end, step
 from core.engine.env import Env
 from core.engine.expire import end_expired
 from core.engine.facts import gather, risk_today, verdict_today
+from core.engine.held import HOLDING
 from core.engine.readable import readable
 from core.engine.routing import route, with_reach
 from core.engine.steps import check_ready
 from core.errors import Code, InvalidInput, Refusal
 from core.ids import CallId
 from core.lifecycle import EXECUTING, Status, in_words
+from core.limits import count
 from core.model import SYSTEM, Attempt, Outcome, PolicyDecision, Principal, Started, ToolCall
 from core.ports import Now, Records, view
 from core.registry import validate
@@ -36,7 +41,7 @@ def start(
     A call whose signatures lapsed goes back to be signed again; one that today's policy denies ends as
     denied. All other refusals leave it as it is. Raises CorruptRecord.
     """
-    facts = gather(records, by=by, call_id=call_id, env=env, judged=now.wall)
+    facts = gather(records, by=by, call_id=call_id, env=env, judged=now.wall, real=now.real)
     try:
         guards.check(facts)
         call = facts.known_call
@@ -44,23 +49,43 @@ def start(
         check_ready(records, call)
         if facts.tool is not None:
             pins.check(records, call, facts.tool)
+        carrier = _taken(records, facts, now=now, env=env)
         after = step(
             records,
             call,
             Status.RUNNING,
             by=by,
             now=now.wall,
-            content={"worker": worker, "attempt": call.attempts + 1, "digest": call.consent_digest},
+            content={
+                "worker": worker,
+                "attempt": call.attempts + 1,
+                "digest": call.consent_digest,
+                **by_whom(carrier),
+            },
             attempts=call.attempts + 1,
             start_by=None,
             note="",
         )
+        count(records.rates, facts.windows, now=now.wall)
     except Refusal as refusal:
         answer = refused(records, refusal, verb="execute", by=by, now=now.wall, call=facts.call)
         if facts.call is not None and facts.call.status is Status.PENDING:
             _give_up(records, facts.call, refusal, now=now, env=env)
         return answer
-    return _attempt(records, after, worker=worker, now=now, env=env)
+    return attempt(records, after, worker=worker, adapter=carrier, now=now, env=env)
+
+
+def _taken(records: Records, facts: guards.Facts, *, now: Now, env: Env) -> str:
+    """The adapter that carries the call, which is its probe from now on where that was cut off."""
+    if facts.tool is None or not isinstance(facts.carrier, Carrier):
+        raise LookupError("the guards let a call through that nothing carries")
+    breakers.take(records, facts.carrier, facts.known_call, facts.tool, now=now, env=env)
+    return facts.carrier.adapter
+
+
+def by_whom(adapter: str) -> dict[str, Json]:
+    """What the audit says of an adapter: nothing of our own process, which carries what names no other."""
+    return {"adapter": adapter} if guarded(adapter) else {}
 
 
 def _check_in_time(call: ToolCall, *, now: Now) -> None:
@@ -73,8 +98,22 @@ def _check_in_time(call: ToolCall, *, now: Now) -> None:
         )
 
 
-def again(records: Records, call: ToolCall, *, worker: str, now: Now, env: Env) -> Started:
-    """Another attempt at an idempotent call whose worker died. The call stays `running`."""
+def again(
+    records: Records,
+    call: ToolCall,
+    *,
+    worker: str,
+    why: str = "the worker before it died",
+    wait_s: float | None = None,
+    now: Now,
+    env: Env,
+) -> Started:
+    """Another attempt at an idempotent call, which stays `running`. Begun at once, unless `wait_s` is given
+    or its adapter is cut off: then `core.engine.retrying.begin` begins it."""
+    tool = env.registry.get(call.tool)
+    carrier = None if wait_s is not None else choose(records, call, tool, real=now.real, env=env)
+    if isinstance(carrier, Unavailable):
+        wait_s = carrier.retry_after_s
     after = call.but(attempts=call.attempts + 1, version=call.version + 1, changed_at=now.wall)
     if not records.calls.advance(call, after):
         raise Refusal(Code.NOT_PENDING, f"Call #{call.short_id} is being recovered by another worker.")
@@ -84,10 +123,19 @@ def again(records: Records, call: ToolCall, *, worker: str, now: Now, env: Env) 
         account_id=call.account_id,
         actor=SYSTEM.actor,
         call_id=call.id,
-        content={"worker": worker, "attempt": after.attempts, "why": "the worker before it died"},
+        content={
+            "worker": worker,
+            "attempt": after.attempts,
+            "why": why,
+            **({} if wait_s is None else {"wait_s": round(wait_s, 3)}),
+        },
         now=now.wall,
     )
-    return _attempt(records, after, worker=worker, now=now, env=env)
+    if not isinstance(carrier, Carrier):
+        waits = attempt(records, after, worker=worker, adapter=None, wait_s=wait_s, now=now, env=env)
+        return replace(waits, held=carrier is not None)
+    breakers.take(records, carrier, after, tool, now=now, env=env)
+    return attempt(records, after, worker=worker, adapter=carrier.adapter, now=now, env=env)
 
 
 def finish(
@@ -97,10 +145,22 @@ def finish(
 
     Refused by the fence (None, and recorded as such) where the attempt is not the live one any more.
     """
+    held = end_attempt(records, call_id=call_id, attempt=attempt, result=result, now=now, env=env)
+    return None if held is None else conclude(records, *held, result, now=now, env=env)
+
+
+def end_attempt(
+    records: Records, *, call_id: CallId, attempt: int, result: RunResult, now: Now, env: Env
+) -> tuple[ToolCall, Attempt] | None:
+    """Ends the live attempt with what became of it, and counts what that says of its adapter. None, and
+    recorded as such, where it is not the live one any more: then nothing else may be written."""
     call = records.calls.get(call_id)
     if call is None:
         raise LookupError(f"call {call_id} was running and is gone")
-    ended = records.attempts.end(call_id, attempt, now=now.real) if call.status in EXECUTING else None
+    ended = None
+    if call.status in EXECUTING:
+        error = {"error": result.error, "error_class": result.error_class}
+        ended = records.attempts.end(call_id, attempt, now=now.real, **error)
     if ended is None:
         records.audit.append(
             "call.late_result",
@@ -112,7 +172,30 @@ def finish(
             now=now.wall,
         )
         return None
-    content = {"attempt": attempt, "duration_ms": result.duration_ms, "error_class": result.error_class}
+    if ended.adapter is not None:
+        breakers.observe(
+            records,
+            ended.adapter,
+            ok=result.healthy,
+            call=call.id,
+            why=result.error or "",
+            now=now,
+            env=env,
+        )
+    return call, ended
+
+
+def conclude(
+    records: Records, call: ToolCall, ended: Attempt, result: RunResult, *, now: Now, env: Env
+) -> Outcome | None:
+    """Takes a call whose attempt was just ended to its end, or to `interrupted`."""
+    result = as_stopped(result, ended)
+    content = {
+        "attempt": ended.number,
+        "duration_ms": result.duration_ms,
+        "error_class": result.error_class,
+        **({} if ended.adapter is None else by_whom(ended.adapter)),
+    }
     after = step(
         records, call, result.status, by=SYSTEM, now=now.wall, content=content, note=result.error or ""
     )
@@ -135,8 +218,18 @@ def interrupt(records: Records, call: ToolCall, attempt: Attempt, *, why: str, n
     reply_at_end(records, after, now=now.wall, after_s=env.limits.reply_after.total_seconds())
 
 
-def _attempt(records: Records, call: ToolCall, *, worker: str, now: Now, env: Env) -> Started:
-    attempt = Attempt(
+def attempt(
+    records: Records,
+    call: ToolCall,
+    *,
+    worker: str,
+    adapter: str | None,
+    wait_s: float | None = None,
+    now: Now,
+    env: Env,
+) -> Started:
+    """Adds a live attempt. `adapter` None: which one carries it is seen when it is begun, after `wait_s`."""
+    live = Attempt(
         call_id=call.id,
         tenant_id=call.tenant_id,
         account_id=call.account_id,
@@ -144,10 +237,16 @@ def _attempt(records: Records, call: ToolCall, *, worker: str, now: Now, env: En
         worker=worker,
         started_at=now.wall,
         lease_until=now.real + env.limits.lease,
+        adapter=adapter,
     )
-    records.attempts.add(attempt)
+    records.attempts.add(live)
     original = None if call.undo_of is None else records.calls.get(call.undo_of)
-    return Started(call=call, attempt=attempt, original=None if original is None else view(records, original))
+    return Started(
+        call=call,
+        attempt=live,
+        original=None if original is None else view(records, original),
+        wait_s=wait_s,
+    )
 
 
 def _give_up(records: Records, call: ToolCall, refusal: Refusal, *, now: Now, env: Env) -> None:
@@ -165,11 +264,25 @@ def _give_up(records: Records, call: ToolCall, refusal: Refusal, *, now: Now, en
     elif refusal.details.get("current_status") == Status.EXPIRED.value:
         end_expired(records, call, now=now, env=env)
     elif refusal.code is Code.APPROVAL_INVALID:
-        _lapse(records, call, why=refusal.message, now=now, env=env)
+        lapse(records, call, why=refusal.message, now=now, env=env)
+    elif refusal.code in HOLDING:
+        records.outbox.card(call, held=True)
+        if refusal.code is Code.ADAPTER_UNAVAILABLE:
+            breakers.queue(records, call, env.registry.get(call.tool), now=now, env=env)
 
 
-def _lapse(records: Records, call: ToolCall, *, why: str, now: Now, env: Env) -> None:
-    """Back to be signed: a new revision over what the fields are now, old votes void, people told why."""
+def lapse(
+    records: Records,
+    call: ToolCall,
+    *,
+    why: str,
+    reason: str = "it was changed after it was recorded",
+    self_approval: bool = False,
+    now: Now,
+    env: Env,
+) -> None:
+    """Back to be signed: a new revision over what the fields are now, old votes void, people told why. What
+    policy allows is asked for all the same, with this reason."""
     tool = env.registry.get(call.tool)
     try:
         typed = validate(tool, call.arguments)
@@ -191,8 +304,8 @@ def _lapse(records: Records, call: ToolCall, *, why: str, now: Now, env: Env) ->
         verdict = replace(
             verdict,
             decision=PolicyDecision.REQUIRES_APPROVAL,
-            reason="it was changed after it was recorded",
-            self_approval=False,
+            reason=reason,
+            self_approval=self_approval,
         )
     conversation = records.people.conversation(call.conversation_id)
     if conversation is not None:

@@ -7,19 +7,23 @@ from dataclasses import replace
 from datetime import datetime
 
 from core import guards
+from core.adapters import Carrier
 from core.approvals import Tally, consent_digest_of, tally
 from core.digest import Json, args_digest
+from core.engine.breakers import choose
 from core.engine.env import Env
 from core.engine.readable import skipping
 from core.errors import InvalidInput
 from core.grants import why_not
 from core.ids import CallId, PersonId, TenantId
-from core.model import Conversation, PolicyDecision, Principal, Risk, Role, ToolCall, Verdict
+from core.limits import Window, limited_by, windows_of
+from core.model import Conversation, PolicyDecision, Principal, Risk, Role, Switch, ToolCall, Verdict
 from core.policy import Facts as PolicyFacts
 from core.policy import evaluate
 from core.policy.limits import money_of
 from core.ports import Records
 from core.registry import validate
+from core.switches import as_seen, holding
 from core.tool import AssessContext, Tool, ToolInput
 
 
@@ -27,20 +31,27 @@ def gather(
     records: Records,
     *,
     by: Principal,
-    call_id: CallId | None,
+    call_id: CallId,
     env: Env,
     shown: bool = False,
     judged: datetime | None = None,
+    real: datetime | None = None,
 ) -> guards.Facts:
     """The facts of one attempt to do something with a call. `judged`: also what policy and the votes say of
-    it at this time, which the guards from the eleventh on look at."""
-    call = None if call_id is None else records.calls.get(call_id)
+    it at this time, which the guards from the eleventh on look at. `real`: also what would carry it then."""
+    call = records.calls.get(call_id)
     tenant_id = call.tenant_id if by.is_system and call else by.tenant
     tool = None if call is None else env.registry.find(call.tool)
-    today = digest = votes = fault = None
+    today = digest = votes = fault = held = limited = carrier = None
+    windows: tuple[Window, ...] = ()
     if judged is not None and call is not None and tool is not None:
         today, digest, votes = _judged(records, call, tool, now=judged, env=env)
         fault = _grant_fault(records, call, tool, today, now=judged, env=env)
+        carrier = None if real is None else choose(records, call, tool, real=real, env=env)
+        by_adapter = carrier.adapter if isinstance(carrier, Carrier) else tool.adapter
+        held = held_by(records, call, tool, adapter=by_adapter, now=judged, env=env)
+        windows = windows_for(call, tool, env=env)
+        limited = limited_by(records.rates, windows, now=judged)
     return guards.Facts(
         by=by,
         tenant=None if tenant_id is None else records.people.tenant(tenant_id),
@@ -55,6 +66,30 @@ def gather(
         tally=votes,
         grant_fault=fault,
         shown=shown,
+        at=judged,
+        held=held,
+        windows=windows,
+        limited=limited,
+        carrier=carrier,
+    )
+
+
+def held_by(
+    records: Records, call: ToolCall, tool: Tool, *, adapter: str, now: datetime, env: Env
+) -> Switch | None:
+    """The kill switch that stops this call on this adapter, as its team may see it. Read once a
+    transaction, in which nobody else can pause anything."""
+    live = records.switches.live(now=now)
+    if not live:
+        return None
+    found = holding(live, tenant_id=call.tenant_id, tool=tool.name, adapter=adapter)
+    return None if found is None else as_seen(found, tenant_id=call.tenant_id, home=env.home)
+
+
+def windows_for(call: ToolCall, tool: Tool, *, env: Env) -> tuple[Window, ...]:
+    """The rate limits that a start of this call counts for."""
+    return windows_of(
+        env.rates, tenant_id=call.tenant_id, person_id=call.requester_id, tool=tool.name, own=tool.limit
     )
 
 

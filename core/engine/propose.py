@@ -10,15 +10,16 @@ from core import guards
 from core.approvals import bound_to
 from core.digest import Json, args_digest, canonical, consent_digest, sha256_hex
 from core.engine.answers import Proposed, Refused, refused
+from core.engine.breakers import cut_off
 from core.engine.change import reply_at_end, tell, write_unrun_outcome
 from core.engine.env import Env
-from core.engine.facts import assessed, facts_of_today, gather, judge
+from core.engine.facts import assessed, caller, facts_of_today, judge
 from core.engine.pins import preview_of
 from core.engine.readable import live_grants
 from core.engine.routing import route, with_reach
 from core.errors import Code, InvalidInput, Refusal
 from core.grants import grantable, why_not
-from core.ids import CallId, RunId, short_id
+from core.ids import CallId, RunId, fresh_id
 from core.lifecycle import ENDS, Status
 from core.model import (
     Conversation,
@@ -39,7 +40,6 @@ _STATUS = {
     PolicyDecision.REQUIRES_APPROVAL: Status.PROPOSED,
     PolicyDecision.DENY: Status.DENIED,
 }
-_SHORT_ID_LENGTHS = (6, 6, 6, 7, 8, 10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +83,7 @@ def drafted(
 ) -> tuple[ToolCall, ToolCall | None]:
     """The call as it would be recorded, and the one that was under the same key before, if any. Writes
     nothing. Raises the Refusal that `propose` answers with."""
-    facts = gather(records, by=by, call_id=None, env=env)
-    guards.check(facts, guards.ENTRY)
+    guards.check(caller(records, by=by), guards.ENTRY)
     tool = env.registry.get(proposal.tool)
     # An undo carries the original's arguments, which were valid when they were used.
     typed = None if proposal.undo_of else validate(tool, proposal.arguments)
@@ -215,12 +214,12 @@ def digest_of(tool: Tool, arguments: Mapping[str, Json]) -> str:
 def _fresh_id(records: Records, proposal: Proposal, env: Env) -> tuple[CallId, str]:
     """An id, and a short form of it that is free in the tenant: longer where it is crowded."""
     tenant = proposal.conversation.tenant_id
-    for length in _SHORT_ID_LENGTHS:
-        call_id = CallId(env.new_id())
-        named = short_id(call_id, length=length)
-        if records.calls.by_short_id(tenant, named) is None:
-            break
-    return call_id, named
+
+    def taken(named: str) -> bool:
+        return records.calls.by_short_id(tenant, named) is not None
+
+    call_id, named = fresh_id(env.new_id, taken=taken)
+    return CallId(call_id), named
 
 
 def _key(proposal: Proposal, digest: str) -> str | None:
@@ -324,6 +323,8 @@ def _record(
     if call.undo_of or call.retry_of:
         content |= {"undo_of": call.undo_of, "retry_of": call.retry_of}
     tell(records, call, status.value, by=by, now=now.wall, content=content)
+    if status is Status.PENDING and cut_off(records, call, tool) is not None:
+        records.outbox.card(call, held=True)  # a plain line waits for a result, which is not soon
     if grant is not None:
         _spend(records, call, grant, now=now)
     if status is Status.DENIED:

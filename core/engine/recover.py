@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from core import guards
-from core.approvals import consent_digest_of
 from core.engine.answers import Marked, Refused, refused
 from core.engine.change import step
 from core.engine.env import Env
@@ -14,12 +13,12 @@ from core.engine.execute import again, interrupt
 from core.engine.facts import gather
 from core.engine.propose import ask_again
 from core.engine.readable import readable, skipping
+from core.engine.retrying import is_worn_out, lose, may_be_repeated
 from core.errors import Code, Refusal
 from core.ids import CallId
 from core.lifecycle import EXECUTING, Status, in_words
 from core.model import Outcome, Principal, Role, Started, ToolCall
 from core.ports import Now, Records, view
-from core.tool import Tool
 
 BATCH = 50
 
@@ -40,19 +39,19 @@ def recover(records: Records, *, worker: str, sole: bool, now: Now, env: Env) ->
             records.attempts.end(attempt.call_id, attempt.number, now=now.real)
             continue
         tool = env.registry.find(call.tool)
-        if tool is not None and _may_be_repeated(call, tool) and _knows_original(records, call, now=now):
-            records.attempts.end(call.id, attempt.number, now=now.real)
-            restarted.append(again(records, call, worker=worker, now=now, env=env))
-        else:
+        if tool is None or not may_be_repeated(call, tool) or not _knows_original(records, call, now=now):
             why = f"The worker stopped while it ran (attempt {attempt.number})."
             interrupt(records, call, attempt, why=why, now=now, env=env)
+        elif attempt.stop_by is not None:
+            why = f"{attempt.stop_by} asked it to stop, and the worker stopped before it told of its end."
+            interrupt(records, call, attempt, why=why, now=now, env=env)
+        elif is_worn_out(records, attempt, env=env):
+            why = f"The worker stopped while it ran, {env.resilience.lost_workers} times now."
+            interrupt(records, call, attempt, why=why, now=now, env=env)
+        else:
+            lose(records, attempt, now=now)
+            restarted.append(again(records, call, worker=worker, now=now, env=env))
     return restarted
-
-
-def _may_be_repeated(call: ToolCall, tool: Tool) -> bool:
-    """Whether another attempt is harmless, and would be at what was allowed or signed."""
-    same = call.definition_hash == tool.definition_hash
-    return tool.idempotent and same and call.consent_digest == consent_digest_of(call)
 
 
 def _knows_original(records: Records, call: ToolCall, *, now: Now) -> bool:

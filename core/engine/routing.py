@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -199,8 +199,7 @@ def _is_away(one: Membership, *, now: datetime) -> bool:
 
 
 def _private_chats(records: Records, call: ToolCall, *, now: datetime) -> list[int]:
-    chats = (private_chat(records, person) for person in people_asked(records, call, now=now))
-    return [chat for chat in chats if chat is not None]
+    return _chats_of(records, people_asked(records, call, now=now))
 
 
 def _further_up(records: Records, call: ToolCall, *, now: datetime) -> list[int]:
@@ -208,7 +207,12 @@ def _further_up(records: Records, call: ToolCall, *, now: datetime) -> list[int]
     asked = people_asked(records, call, now=now)
     members = records.people.members(call.tenant_id)
     people = [one for one in members if one.person_id in asked and _asked_later(call.verdict, one)]
-    chats = (private_chat(records, one.person_id) for one in people)
+    return _chats_of(records, (one.person_id for one in people))
+
+
+def _chats_of(records: Records, people: Iterable[PersonId]) -> list[int]:
+    """Where the bot may write to each of them alone, of those who have opened it."""
+    chats = (private_chat(records, person) for person in people)
     return [chat for chat in chats if chat is not None]
 
 

@@ -13,16 +13,15 @@ from core.engine.cancel import cancel
 from core.engine.decide import decide
 from core.engine.env import Env
 from core.engine.expire import extend
-from core.engine.facts import gather, judge
+from core.engine.facts import caller, judge
 from core.engine.propose import Proposal, drafted, propose
 from core.errors import Code, InvalidInput, Refusal
-from core.ids import CallId, RunId, TenantId, short_id
+from core.ids import RunId, TenantId, fresh_id
 from core.lifecycle import Status
 from core.model import CallView, OnFailure, Principal, Run, StartMode, ToolCall, Vote
 from core.ports import Now, Records, view
 
 MOST_STEPS: Final = 50
-_SHORT_ID_LENGTHS: Final = (6, 6, 6, 7, 8, 10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +74,7 @@ def propose_run(
     `propose`, with the number of the step; `invalid_input` for an order that cannot be.
     """
     try:
-        guards.check(gather(records, by=by, call_id=None, env=env), guards.ENTRY)
+        guards.check(caller(records, by=by), guards.ENTRY)
         order = checked_order(len(proposals), needs)
         known = _known(records, proposals, by=by, now=now, env=env)
     except Refusal as refusal:
@@ -136,7 +135,7 @@ def rehearse(
 ) -> list[ToolCall]:
     """The steps with today's verdict on each, as they would be recorded, grants aside. Writes nothing.
     Raises the first Refusal, with the number of its step."""
-    guards.check(gather(records, by=by, call_id=None, env=env), guards.ENTRY)
+    guards.check(caller(records, by=by), guards.ENTRY)
     found = []
     calls = [call for call, _ in drafts(records, proposals, by=by, now=now, env=env)]
     for call, proposal in zip(calls, proposals, strict=True):
@@ -189,7 +188,7 @@ def decide_run(
         )
 
     try:
-        run, calls = _found(records, run_id, by=by, shown=shown, env=env)
+        run, calls = _found(records, run_id, by=by, shown=shown)
         _check_named(run, revisions, approve, deny)
     except Refusal as refusal:
         return refused(records, refusal, verb="decide_run", by=by, now=now.wall)
@@ -202,7 +201,7 @@ def cancel_run(
 ) -> RunDecided | Refused:
     """Withdraws every step that has not started. Refusals as `cancel`'s, for each step."""
     try:
-        run, calls = _found(records, run_id, by=by, shown=shown, env=env)
+        run, calls = _found(records, run_id, by=by, shown=shown)
         still = [call.step or 0 for call in calls if call.status in {Status.PROPOSED, Status.PENDING}]
         if not still:
             raise Refusal(Code.NOT_PENDING, f"No step of run #{run.short_id} waits any more.")
@@ -222,7 +221,7 @@ def extend_run(
     """Gives every step that waits for a signature one hour more: one that expired would take those that need
     it with it. Refusals as `extend`'s, for each step."""
     try:
-        run, calls = _found(records, run_id, by=by, shown=shown, env=env)
+        run, calls = _found(records, run_id, by=by, shown=shown)
         still = [call.step or 0 for call in calls if call.status is Status.PROPOSED]
         if not still:
             raise Refusal(Code.ALREADY_DECIDED, f"No step of run #{run.short_id} waits for a signature.")
@@ -318,20 +317,18 @@ def _run(
 
 def _fresh_id(records: Records, tenant: TenantId, env: Env) -> tuple[RunId, str]:
     """An id, and a short form of it that names no other run and no call."""
-    for length in _SHORT_ID_LENGTHS:
-        run_id = RunId(env.new_id())
-        named = short_id(CallId(run_id), length=length)
-        taken = records.runs.by_short_id(tenant, named) or records.calls.by_short_id(tenant, named)
-        if taken is None:
-            break
-    return run_id, named
+
+    def taken(named: str) -> bool:
+        there = records.runs.by_short_id(tenant, named) or records.calls.by_short_id(tenant, named)
+        return there is not None
+
+    run_id, named = fresh_id(env.new_id, taken=taken)
+    return RunId(run_id), named
 
 
-def _found(
-    records: Records, run_id: RunId, *, by: Principal, shown: bool, env: Env
-) -> tuple[Run, Sequence[ToolCall]]:
+def _found(records: Records, run_id: RunId, *, by: Principal, shown: bool) -> tuple[Run, Sequence[ToolCall]]:
     """The run, if its caller may know of any of its steps. Raises Refusal, CorruptRecord."""
-    guards.check(gather(records, by=by, call_id=None, env=env), guards.ENTRY)
+    guards.check(caller(records, by=by), guards.ENTRY)
     run = records.runs.get(run_id)
     calls = [] if run is None else records.runs.calls(run_id)
     if run is None or not any(_may_know(records, call, by=by, shown=shown) for call in calls):

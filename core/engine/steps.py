@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from core.engine.readable import readable, set_aside
+from core.engine.signals import emit
 from core.errors import Code, CorruptRecord, Refusal
 from core.ids import RunId
 from core.lifecycle import ENDS, EXECUTING, Status
-from core.model import SYSTEM, OnFailure, Principal, Run, StartMode, ToolCall
+from core.model import SYSTEM, OnFailure, Principal, Run, SignalKind, StartMode, ToolCall
 from core.ports import Records
 
 _DAY: Final = timedelta(days=1)
@@ -56,6 +57,9 @@ def follow(records: Records, moved: ToolCall, *, end: End, now: datetime) -> Non
         return
     if run is None or len(calls) < run.steps:
         return  # it is being proposed: the last step's turn comes when all are there
+    if all(call.status in ENDS for call in calls):
+        emit(records, SignalKind.EXECUTION_FINISHED, run, now)
+        return
     for call in calls:
         why = hopeless(run, call, calls)
         if why:

@@ -8,9 +8,10 @@ from datetime import datetime
 from core import guards
 from core.engine.answers import Refused, refused
 from core.engine.facts import caller
+from core.engine.members import is_at_machine
 from core.errors import Code, Refusal
 from core.ids import TenantId, TokenId
-from core.model import ApiToken, Channel, Principal, Role
+from core.model import ApiToken, Principal
 from core.ports import Records
 
 
@@ -67,7 +68,7 @@ def _check_machine(records: Records, by: Principal, tenant_id: TenantId) -> None
     if by.tenant != tenant_id:
         raise Refusal(Code.TENANT_MISMATCH, "This token is for another team.")
     guards.check(caller(records, by=by), guards.ENTRY[1:4])
-    if not (by.person is None and by.channel is Channel.CLI and by.holds(Role.ADMIN)):
+    if not is_at_machine(by):
         raise Refusal(Code.NOT_ADMIN, "Tokens are issued and revoked at the machine: `countersign token`.")
 
 

@@ -19,6 +19,7 @@ from core.model.operating import (
     BreakerState,
     DeadLetter,
     Missed,
+    Occasion,
     Schedule,
     Signal,
     SignalKind,
@@ -38,14 +39,17 @@ from core.model.people import (
     Principal,
     Tenant,
 )
+from core.model.pulse import NOTHING, Backlog, Doing
 from core.model.words import Channel, OnFailure, PolicyDecision, Risk, Role, StartMode, Vote
 
 __all__ = [
+    "NOTHING",
     "SYSTEM",
     "Alarm",
     "ApiToken",
     "Approval",
     "Attempt",
+    "Backlog",
     "Breaker",
     "BreakerState",
     "CallView",
@@ -53,12 +57,14 @@ __all__ = [
     "Channel",
     "Conversation",
     "DeadLetter",
+    "Doing",
     "Edit",
     "Grant",
     "Identity",
     "Invite",
     "Membership",
     "Missed",
+    "Occasion",
     "OnFailure",
     "Outcome",
     "Person",

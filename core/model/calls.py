@@ -11,6 +11,7 @@ from typing import Any, Final
 from core.digest import Json
 from core.ids import AccountId, CallId, CardId, ConversationId, GrantId, PersonId, RunId, TenantId
 from core.lifecycle import Status
+from core.model.operating import Occasion
 from core.model.words import Channel, OnFailure, PolicyDecision, Risk, Role, StartMode, Vote
 
 
@@ -248,13 +249,21 @@ class CallView:
     undone: bool = False  # whether it has
     edits: tuple[Edit, ...] = ()
     grant: Grant | None = None  # what let it through without signatures
+    held: str = ""  # why it does not start now although it might: paused, limited, or its adapter is down
+    held_until: datetime | None = None  # when it may, where that is known
     signers: tuple[str, ...] = ()  # the names of those who may decide it today, while it waits for them
+    occasion: Occasion | None = None  # the time of a schedule that it was made for
+    void: frozenset[PersonId] = frozenset()  # who voted on it and may not sign it any more, while it waits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """A worker holds this call now. `original` is set where it takes back another one."""
+    """A worker holds this call now. `original` is set where it takes back another one; `wait_s` where the
+    attempt was not begun yet, which it is after so many seconds; or sooner, where it is `held` because its
+    adapter does not answer, once that is back."""
 
     call: ToolCall
     attempt: Attempt
     original: CallView | None = None
+    wait_s: float | None = None
+    held: bool = False

@@ -111,6 +111,16 @@ class Schedule:
     version: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occasion:
+    """One time of a schedule, for which a call was made: there is one call for one time."""
+
+    schedule_id: ScheduleId
+    at: datetime
+    rule: str
+    timezone: str
+
+
 class SignalKind(StrEnum):
     """What other systems are told of."""
 
@@ -125,7 +135,10 @@ class SignalKind(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
     """One fact on a team's stream, written in the transaction that made it one. `subject` is the call's or
-    the run's id: there is one of a kind about each. What it says of it is read when it is delivered."""
+    the run's id: there is one of a kind about each. What it says of it is read when it is delivered.
+
+    `seq` is its place on the stream. They grow, with gaps: a row tells up to `core.signals.STRIDE` facts.
+    """
 
     seq: int
     tenant_id: TenantId
@@ -155,7 +168,8 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
-    """A signal that a webhook did not take, however often it was tried."""
+    """A signal that a webhook did not take, however often it was tried. `asked_at`: somebody wants it sent
+    again, and it was not yet; `replayed_at`: that was done."""
 
     webhook_id: WebhookId
     tenant_id: TenantId
@@ -164,12 +178,15 @@ class DeadLetter:
     error: str
     at: datetime
     replayed_at: datetime | None = None
+    asked_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alarm:
-    """Something is wrong, since when, and how often it was seen. `tenant_id` None: it concerns the whole bot.
-    There is one live alarm of a kind about a subject; it is over once `cleared_at` is set."""
+    """Something is wrong, since when, and how much of it there was at most. `tenant_id` None: it concerns the
+    whole bot. There is one live alarm of a kind about a subject; it is over once `cleared_at` is set.
+    Whoever has seen it (`seen_by`) is told of its end alone; where nobody has, others are told
+    (`escalated_at`)."""
 
     id: AlarmId
     tenant_id: TenantId | None
@@ -181,6 +198,9 @@ class Alarm:
     count: int
     told_at: datetime | None
     cleared_at: datetime | None = None
+    seen_at: datetime | None = None
+    seen_by: str | None = None
+    escalated_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

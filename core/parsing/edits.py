@@ -37,9 +37,7 @@ def read_changes(tool: Tool, text: str, *, context: ParseContext) -> Mapping[str
     Never guesses: raises InvalidInput for a line of another form, an unknown field (naming those there are),
     a field given twice, and a value that does not fit its field or could mean two things.
     """
-    if len(text) > LONGEST:
-        allowed = f"at most {LONGEST} characters are read at once"
-        raise InvalidInput(field="changes", given=shown(text[:80]), allowed=allowed)
+    _check_length("changes", text)
     reader, fields = Reader(tool=tool, context=context), _fields(tool)
     given: Values = {}
     named: set[str] = set()
@@ -59,11 +57,15 @@ def read_value(tool: Tool, field: str, text: str, *, context: ParseContext) -> M
 
     Raises InvalidInput as `read_changes` does.
     """
+    _check_length(field, text)
+    values = _read(field, text.strip(), Reader(tool=tool, context=context))
+    return {name: value.data for name, value in values.items()}
+
+
+def _check_length(field: str, text: str) -> None:
     if len(text) > LONGEST:
         allowed = f"at most {LONGEST} characters are read at once"
         raise InvalidInput(field=field, given=shown(text[:80]), allowed=allowed)
-    values = _read(field, text.strip(), Reader(tool=tool, context=context))
-    return {name: value.data for name, value in values.items()}
 
 
 def _fields(tool: Tool) -> Mapping[str, str]:

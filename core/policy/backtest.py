@@ -1,7 +1,7 @@
 """A new policy held against recorded history: which calls would have been decided otherwise.
 
-A call is judged by the facts as they were recorded when it was proposed. Who has which name is read from the
-members of today; nothing else is.
+A call is judged by the facts as they were recorded when it was proposed. Who may sign, by name and role, and
+what the team has set for itself (its limit, currency and zone) are those of today; nothing else is.
 """
 
 from __future__ import annotations

@@ -63,6 +63,9 @@ def load_policy(text: str, *, tools: Sequence[str]) -> Policy:
         found = re.search(r"line (\d+), column (\d+)", str(error))
         place = Place(int(found[1]), int(found[2])) if found else places.end
         raise PolicyError(place, str(error).partition(" (at ")[0]) from None
+    except (RecursionError, ValueError):
+        problem = "it is nested too deeply, or holds a number that is far too long"
+        raise PolicyError(Place(1), problem) from None
     for key in document:
         if key != "rule":
             problem = f"{key!r} is not known here; only [[rule]] tables are"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from core.audit import AuditEvent
 from core.digest import Json
 from core.errors import CorruptRecord
-from core.ids import AccountId, CallId, TenantId
+from core.ids import AccountId, CallId, PersonId, TenantId
 from core.lifecycle import Status
 from core.model import (
     Approval,
@@ -18,6 +18,17 @@ from core.model import (
     Outcome,
     ToolCall,
 )
+
+
+class Waiting(NamedTuple):
+    """A call that waits for a worker, and all that says when its turn is. `person_id` asked for it; `ticket`
+    is above 0 where somebody waits for it here and now."""
+
+    call_id: CallId
+    tenant_id: TenantId
+    person_id: PersonId
+    tool: str
+    ticket: int = 0
 
 
 class Calls(Protocol):
@@ -47,6 +58,19 @@ class Calls(Protocol):
     def waiting(self, status: Status, *, limit: int) -> Sequence[CallId]:
         """Calls in `proposed` or `pending` that workers take by themselves, oldest first; none of teams that
         are switched off."""
+        ...
+
+    def to_start(self, *, after: CallId | None, limit: int) -> Sequence[Waiting]:
+        """Calls that wait for a worker, oldest first, beginning after one; none of teams that are switched
+        off."""
+        ...
+
+    def place(self, call_id: CallId) -> Waiting | None:
+        """Where this call would wait, whatever its status; None where there is none."""
+        ...
+
+    def pending(self, *, limit: int) -> Sequence[tuple[CallId, TenantId, str]]:
+        """All calls in `pending` with their team and tool, oldest first, whoever is to start them."""
         ...
 
     def asked(self, tenant_id: TenantId, *, limit: int) -> Sequence[CallId]:
@@ -100,6 +124,11 @@ class Attempts(Protocol):
     ) -> Attempt | None:
         """Ends this attempt and gives it: THE fence. None where it is not live any more; then nothing may be
         written."""
+        ...
+
+    def begin(self, call_id: CallId, number: int, *, adapter: str, now: datetime) -> Attempt | None:
+        """Begins an attempt that waited: names what carries it, and when it began. None where it is not live
+        any more, or was begun before."""
         ...
 
     def ask_to_stop(self, call_id: CallId, *, by: str) -> bool:

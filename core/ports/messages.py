@@ -82,9 +82,10 @@ class OutboxRow:
 class Outbox(Protocol):
     """What must go out to people, in order per chat."""
 
-    def card(self, call: ToolCall) -> None:
+    def card(self, call: ToolCall, *, held: bool = False) -> None:
         """All cards of this call are to be brought up to the committed state. Ten changes cost one edit. Of a
-        run's step it counts a change of the run, whose cards show it."""
+        run's step it counts a change of the run, whose cards show it. A plain line is left out until there is
+        something to tell: a result, or that the call is `held`."""
         ...
 
     def message(

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from core.ids import AccountId, ScheduleId, SwitchId, TenantId, WebhookId
+from core.ids import AccountId, CallId, PersonId, ScheduleId, SwitchId, TenantId, WebhookId
 from core.model import (
     Alarm,
     Breaker,
     DeadLetter,
+    Occasion,
     Schedule,
     Signal,
     SignalKind,
@@ -25,6 +26,10 @@ class Switches(Protocol):
 
     def add(self, switch: Switch) -> bool:
         """Adds a switch. False where a live one stops the same already."""
+        ...
+
+    def get(self, switch_id: SwitchId) -> Switch | None:
+        """The switch of this id, also one that was ended."""
         ...
 
     def live(self, *, now: datetime) -> Sequence[Switch]:
@@ -60,11 +65,11 @@ class Rates(Protocol):
     """Moving windows of what was let through."""
 
     def hit(self, bucket: str, *, now: datetime, since: datetime) -> None:
-        """Counts one, and forgets those of this bucket before `since`."""
+        """Counts one, and forgets those of this bucket up to `since`."""
         ...
 
-    def window(self, bucket: str, *, since: datetime) -> tuple[int, datetime | None]:
-        """How many were counted after `since`, and when the oldest of them was."""
+    def window(self, bucket: str, *, since: datetime, most: int) -> tuple[int, datetime | None]:
+        """Of the newest `most` after `since`: how many there are, and when the oldest of them was."""
         ...
 
 
@@ -97,6 +102,22 @@ class Schedules(Protocol):
 
     def put(self, before: Schedule, after: Schedule) -> bool:
         """Changes a schedule. False where it is not of that version any more; then nothing changed."""
+        ...
+
+    def any_due(self, now: datetime) -> bool:
+        """Whether the time of any has come."""
+        ...
+
+    def live_of(self, tenant_id: TenantId, person_id: PersonId) -> int:
+        """How many of a person's have not ended."""
+        ...
+
+    def fired(self, schedule_id: ScheduleId, call_id: CallId, *, at: datetime) -> None:
+        """Keeps which call was made for a time of a schedule. A second one for the same time fails."""
+        ...
+
+    def occasion(self, call_id: CallId) -> Occasion | None:
+        """The time of a schedule that a call was made for; None for a call that somebody asked for."""
         ...
 
 
@@ -142,11 +163,15 @@ class Signals(Protocol):
         ...
 
     def after(self, tenant_id: TenantId, seq: int, *, limit: int) -> Sequence[Signal]:
-        """A team's facts that follow number `seq`, in order."""
+        """A team's facts that follow number `seq`, in order: those of so many rows."""
         ...
 
     def get(self, seq: int) -> Signal | None:
         """The fact of this number."""
+        ...
+
+    def finished(self, seq: int, *, limit: int) -> Sequence[Signal]:
+        """The ends of runs, of every team, that follow number `seq`, in order."""
         ...
 
     def newest(self) -> int:
@@ -169,8 +194,12 @@ class Webhooks(Protocol):
         """Those that were not ended, of one team or of all, oldest first."""
         ...
 
-    def put(self, webhook: Webhook) -> None:
-        """Changes the webhook of this id."""
+    def end(self, webhook_id: WebhookId, *, now: datetime) -> bool:
+        """Ends a webhook. False where it was ended before."""
+        ...
+
+    def move(self, webhook_id: WebhookId, *, cursor: int, tries: int, not_before: datetime) -> bool:
+        """Notes how far a webhook has come, and when it is next tried. False where it was ended."""
         ...
 
     def bury(self, letter: DeadLetter) -> None:
@@ -181,4 +210,16 @@ class Webhooks(Protocol):
         self, tenant_id: TenantId, *, webhook: WebhookId | None = None, limit: int
     ) -> Sequence[DeadLetter]:
         """A team's dead letters that were not replayed, oldest first, perhaps of one webhook only."""
+        ...
+
+    def dead_count(self, webhook_id: WebhookId) -> int:
+        """How many dead letters of a webhook were not replayed."""
+        ...
+
+    def ask(self, webhook_id: WebhookId, *, now: datetime) -> int:
+        """Wants all dead letters of a webhook sent again, and it tried at once; how many."""
+        ...
+
+    def asked(self, webhook_id: WebhookId, *, limit: int) -> Sequence[DeadLetter]:
+        """The dead letters of a webhook that are to be sent again, oldest first."""
         ...

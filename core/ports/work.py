@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
 
+from core.ids import PersonId
 from core.lifecycle import ENDS, Status
 from core.model import (
     CallView,
+    Channel,
     ToolCall,
 )
 from core.policy.evaluate import eligible
 from core.ports.calls import Approvals, Attempts, Audit, Calls, Outcomes
 from core.ports.consent import Edits, Grants, Reminders
+from core.ports.keeping import Erasing, Keeping
 from core.ports.messages import Cards, Dialogues, Inbox, Outbox
 from core.ports.operating import (
     Alarms,
@@ -27,6 +30,7 @@ from core.ports.operating import (
     Workers,
 )
 from core.ports.people import Invites, People, Tokens
+from core.ports.pulse import Pulse
 from core.ports.runs import Runs
 from core.toolstore import Expenses, Tasks
 
@@ -135,6 +139,21 @@ class Records(Protocol):
         ...
 
     @property
+    def pulse(self) -> Pulse:
+        """How the bot is."""
+        ...
+
+    @property
+    def keeping(self) -> Keeping:
+        """What piles up, and what a restore takes out of the queues."""
+        ...
+
+    @property
+    def erasing(self) -> Erasing:
+        """What says something of a person."""
+        ...
+
+    @property
     def audit(self) -> Audit:
         """The chain."""
         ...
@@ -212,23 +231,29 @@ def view(records: Records, call: ToolCall) -> CallView:
     """All that is shown of a call, read within one transaction. What a call in its state cannot have is not
     looked for."""
     undo = records.calls.undo_of(call.id) if call.status is Status.COMPLETED else None
+    approvals = tuple(records.approvals.of(call.id)) if call.version > 1 else ()
+    may_sign = _may_sign(records, call) if call.status is Status.PROPOSED else {}
     return CallView(
         call=call,
-        approvals=tuple(records.approvals.of(call.id)) if call.version > 1 else (),
+        approvals=approvals,
         attempts=tuple(records.attempts.of(call.id)) if call.attempts else (),
         outcome=records.outcomes.get(call.id) if call.status in ENDS else None,
         undone_by=undo.id if undo else None,
         undone=undo is not None and undo.status is Status.COMPLETED,
         edits=tuple(records.edits.of(call.id)) if call.revision > 1 else (),
         grant=records.grants.get(call.verdict.grant) if call.verdict.grant else None,
-        signers=_signers(records, call) if call.status is Status.PROPOSED else (),
+        signers=tuple(may_sign.values()),
+        occasion=records.schedules.occasion(call.id) if call.channel is Channel.SYSTEM else None,
+        void=frozenset(vote.person_id for vote in approvals if vote.person_id not in may_sign)
+        if call.status is Status.PROPOSED
+        else frozenset(),
     )
 
 
-def _signers(records: Records, call: ToolCall) -> tuple[str, ...]:
-    """The names of those who may decide this call today."""
-    return tuple(
-        member.name
+def _may_sign(records: Records, call: ToolCall) -> dict[PersonId, str]:
+    """Those who may decide this call today, with their names."""
+    return {
+        member.person_id: member.name
         for member in records.people.members(call.tenant_id)
         if eligible(call.verdict, requester=call.requester_id, person=member.person_id, role=member.role)
-    )
+    }

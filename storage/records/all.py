@@ -5,16 +5,20 @@ from __future__ import annotations
 from functools import cached_property
 
 from core.ids import NewId, TenantId
+from core.ports import Waiting
 from storage.records.audit import Audit, Head
 from storage.records.calls import Calls
 from storage.records.consent import Edits, Grants, Reminders
+from storage.records.erasing import Erasing
 from storage.records.executions import Approvals, Attempts, Outcomes
 from storage.records.expenses import Expenses
 from storage.records.going_out import Cards, Outbox
 from storage.records.inbox import Dialogues, Inbox
 from storage.records.invites import Invites
+from storage.records.keeping import Keeping
 from storage.records.operating import Alarms, Breakers, Rates, Switches, Workers
 from storage.records.people import People
+from storage.records.pulse import Pulse
 from storage.records.runs import Runs
 from storage.records.schedules import Schedules
 from storage.records.signals import Signals, Webhooks
@@ -22,8 +26,11 @@ from storage.records.tasks import Tasks
 from storage.records.tokens import Tokens
 from storage.statements import Session
 
-Topic = tuple[str, int | str]
-"""What a transaction changed that somebody waits for: ("pending", call), ("audit", 0), ("outbox", chat)."""
+Key = int | str | Waiting
+Topic = tuple[str, Key]
+"""What a transaction changed that somebody waits for: ("pending", whose turn it may be), ("stop", call),
+("switch", id), ("breaker", adapter), ("audit", 0), ("outbox", chat),
+("signal", team), ("run_end", run), ("webhook", id)."""
 
 
 Checkpoint = tuple[dict[TenantId, Head], set[Topic]]
@@ -46,8 +53,9 @@ class SqlRecords:
         heads, self.touched = before
         self.audit.restore(heads)
         self.people.forget()
+        self.switches.forget()
 
-    def _touch(self, topic: str, key: int | str = 0) -> None:
+    def _touch(self, topic: str, key: Key = 0) -> None:
         self.touched.add((topic, key))
 
     @cached_property
@@ -63,7 +71,7 @@ class SqlRecords:
     @cached_property
     def attempts(self) -> Attempts:
         """Tries at running calls."""
-        return Attempts(self.session)
+        return Attempts(self.session, self._touch)
 
     @cached_property
     def outcomes(self) -> Outcomes:
@@ -98,12 +106,12 @@ class SqlRecords:
     @cached_property
     def switches(self) -> Switches:
         """What is stopped."""
-        return Switches(self.session)
+        return Switches(self.session, self._touch)
 
     @cached_property
     def breakers(self) -> Breakers:
         """Adapters that failed of late."""
-        return Breakers(self.session)
+        return Breakers(self.session, self._touch)
 
     @cached_property
     def rates(self) -> Rates:
@@ -128,12 +136,27 @@ class SqlRecords:
     @cached_property
     def signals(self) -> Signals:
         """Teams' streams of facts."""
-        return Signals(self.session)
+        return Signals(self.session, self._touch)
 
     @cached_property
     def webhooks(self) -> Webhooks:
         """Where facts are delivered to."""
-        return Webhooks(self.session)
+        return Webhooks(self.session, self._touch)
+
+    @cached_property
+    def pulse(self) -> Pulse:
+        """How the bot is."""
+        return Pulse(self.session)
+
+    @cached_property
+    def keeping(self) -> Keeping:
+        """What piles up, and what a restore takes out of the queues."""
+        return Keeping(self.session)
+
+    @cached_property
+    def erasing(self) -> Erasing:
+        """What says something of a person."""
+        return Erasing(self.session)
 
     @cached_property
     def audit(self) -> Audit:

@@ -16,6 +16,7 @@ from core.errors import CorruptRecord
 from core.ids import CallId, TenantId
 from core.lifecycle import Status
 from core.model import Channel, PolicyDecision, Risk, Role, StartMode, ToolCall, Verdict
+from core.ports import Waiting
 from storage.schema import quarantine, tenants
 from storage.schema import tool_calls as table
 from storage.statements import Row, Session, Statement, arg, insert_into, insert_once
@@ -61,15 +62,27 @@ _advance = update(table).where(
 )
 _ADVANCE: Final = Statement(_advance.values({name: arg(name) for name in _MOVED}))
 _ASK_ANEW: Final = Statement(_advance.values({name: arg(name) for name in (*_ASKED, *_MOVED)}))
-_WAITING: Final = Statement(
-    select(_c.id)
+_FOR_WORKERS: Final = (
+    _c.status == arg("status"),
+    _c.status.in_(["proposed", "pending"]),
+    _c.start_mode == "auto",
+    _NOT_SET_ASIDE,
+    _c.tenant_id.not_in(select(tenants.c.id).where(tenants.c.active.is_(False))),
+)
+_WAITING: Final = Statement(select(_c.id).where(*_FOR_WORKERS).order_by(_c.id).limit(arg("most")))
+_TO_START: Final = Statement(
+    select(_c.id, _c.tenant_id, _c.requester_id, _c.tool)
     .where(
-        _c.status == arg("status"),
-        _c.status.in_(["proposed", "pending"]),
-        _c.start_mode == "auto",
-        _NOT_SET_ASIDE,
-        _c.tenant_id.not_in(select(tenants.c.id).where(tenants.c.active.is_(False))),
+        *_FOR_WORKERS,
+        _c.id > arg("after"),
     )
+    .order_by(_c.id)
+    .limit(arg("most"))
+)
+_PLACE: Final = Statement(select(_c.id, _c.tenant_id, _c.requester_id, _c.tool).where(_c.id == arg("id_")))
+_PENDING: Final = Statement(
+    select(_c.id, _c.tenant_id, _c.tool)
+    .where(_c.status == "pending", _c.status.in_(["proposed", "pending"]), _NOT_SET_ASIDE)
     .order_by(_c.id)
     .limit(arg("most"))
 )
@@ -103,7 +116,7 @@ _UNDO_OF: Final = Statement(
 class Calls:
     """Implements `core.ports.Calls`."""
 
-    def __init__(self, session: Session, touch: Callable[[str, str], None]) -> None:
+    def __init__(self, session: Session, touch: Callable[[str, Waiting], None]) -> None:
         self._session = session
         self._touch = touch
 
@@ -158,11 +171,25 @@ class Calls:
     def _offer(self, call: ToolCall) -> None:
         """Tells the workers of a call that is for them to start."""
         if call.status is Status.PENDING and call.start_mode is StartMode.AUTO:
-            self._touch("pending", call.id)
+            self._touch("pending", Waiting(call.id, call.tenant_id, call.requester_id, call.tool))
 
     def waiting(self, status: Status, *, limit: int) -> Sequence[CallId]:
         """Calls started by workers that are in `status`, oldest first; none of a team that is off."""
         return [CallId(row[0]) for row in self._session.all(_WAITING, status=status.value, most=limit)]
+
+    def to_start(self, *, after: CallId | None, limit: int) -> Sequence[Waiting]:
+        """Calls that wait for a worker, oldest first, beginning after one."""
+        rows = self._session.all(_TO_START, status=Status.PENDING.value, after=after or "", most=limit)
+        return [Waiting(*row) for row in rows]
+
+    def place(self, call_id: CallId) -> Waiting | None:
+        """Where this call would wait, whatever its status."""
+        row = self._session.one(_PLACE, id_=call_id)
+        return None if row is None else Waiting(*row)
+
+    def pending(self, *, limit: int) -> Sequence[tuple[CallId, TenantId, str]]:
+        """All calls in `pending` with their team and tool, oldest first."""
+        return [(CallId(row[0]), TenantId(row[1]), row[2]) for row in self._session.all(_PENDING, most=limit)]
 
     def asked(self, tenant_id: TenantId, *, limit: int) -> Sequence[CallId]:
         """The tenant's calls that wait for a signature, newest first."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -32,6 +32,17 @@ _END_ATTEMPT: Final = Statement(
     update(attempts)
     .where(attempts.c.call_id == arg("call"), attempts.c.number == arg("held"), attempts.c.ended_at.is_(None))
     .values(ended_at=arg("now_"), error=arg("why"), error_class=arg("why_class"))
+    .returning(*attempts.columns)
+)
+_BEGIN_ATTEMPT: Final = Statement(
+    update(attempts)
+    .where(
+        attempts.c.call_id == arg("call"),
+        attempts.c.number == arg("held"),
+        attempts.c.ended_at.is_(None),
+        attempts.c.adapter.is_(None),
+    )
+    .values(adapter=arg("carrier"), started_at=arg("now_"))
     .returning(*attempts.columns)
 )
 _ASK_TO_STOP: Final = Statement(
@@ -96,8 +107,9 @@ class Approvals:
 class Attempts:
     """Implements `core.ports.Attempts`."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, touch: Callable[[str, str], None]) -> None:
         self._session = session
+        self._touch = touch
 
     def add(self, attempt: Attempt) -> None:
         """Adds a live attempt."""
@@ -136,9 +148,17 @@ class Attempts:
         )
         return _attempt(rows[0]) if rows else None
 
+    def begin(self, call_id: CallId, number: int, *, adapter: str, now: datetime) -> Attempt | None:
+        """Begins an attempt that waited and gives it; None where it is not live any more, or was begun."""
+        rows = self._session.all(_BEGIN_ATTEMPT, call=call_id, held=number, carrier=adapter, now_=to_ms(now))
+        return _attempt(rows[0]) if rows else None
+
     def ask_to_stop(self, call_id: CallId, *, by: str) -> bool:
         """Asks the live attempt of a call to stop. False where there is none, or it was asked before."""
-        return self._session.run(_ASK_TO_STOP, call=call_id, by=by) == 1
+        asked = self._session.run(_ASK_TO_STOP, call=call_id, by=by) == 1
+        if asked:
+            self._touch("stop", call_id)
+        return asked
 
     def to_stop(self, worker: str) -> Sequence[CallId]:
         """The calls that this worker holds and was asked to stop."""

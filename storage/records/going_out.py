@@ -88,7 +88,8 @@ _SEND_ANEW: Final = Statement(
     update(cards).where(_k.id == arg("id_")).values(message_id=null(), shown_version=0, shown_digest=null())
 )
 _LINE_SHOWS: Final = ENDS | {Status.INTERRUPTED, Status.PROPOSED}
-"""A plain result line is sent once there is a result (or, after a lapse, a signature to give)."""
+"""A plain result line is sent once there is a result (or, after a lapse, a signature to give), unless it was
+sent before because the call takes long."""
 _UNSENT: Final = Statement(select(_k.call_id).where(_k.chat == arg("chat_"), _k.message_id.is_(None)))
 _DELIVER: Final = insert_once(deliveries)
 _DELIVERED: Final = Statement(
@@ -108,10 +109,10 @@ class Outbox:
         self._new_id = new_id
         self._touch = touch
 
-    def card(self, call: ToolCall) -> None:
-        """Queues every card of the call to be brought up to date."""
+    def card(self, call: ToolCall, *, held: bool = False) -> None:
+        """Queues every card of the call to be brought up to date; the plain line of one that is held too."""
         for card, version in self._cards(call):
-            if card.line and call.status not in _LINE_SHOWS:
+            if card.line and card.message_id is None and not held and call.status not in _LINE_SHOWS:
                 continue
             self._session.do(
                 _OUT_CARD,

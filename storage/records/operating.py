@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import delete, func, select, update
 
 from core.ids import SwitchId, TenantId
 from core.model import Alarm, Breaker, BreakerState, Switch, Target, Worker
@@ -16,14 +16,8 @@ from storage.times import from_ms, maybe_from_ms, to_ms
 
 _s = switches.c
 _ADD_SWITCH: Final = insert_once(switches)
-_LIVE_SWITCHES: Final = Statement(
-    select(switches)
-    .where(_s.ended_at.is_(None), or_(_s.until.is_(None), _s.until > arg("now_")))
-    .order_by(_s.id)
-)
-_OVER: Final = Statement(
-    select(switches).where(_s.ended_at.is_(None), _s.until <= arg("now_")).order_by(_s.id)
-)
+_SWITCHES: Final = Statement(select(switches).where(_s.ended_at.is_(None)))
+_SWITCH: Final = Statement(select(switches).where(_s.id == arg("id_")))
 _END_SWITCH: Final = Statement(
     update(switches)
     .where(_s.id == arg("id_"), _s.ended_at.is_(None))
@@ -42,17 +36,33 @@ _PUT_BREAKER: Final = Statement(
 _h = rate_hits.c
 _HIT: Final = insert_into(rate_hits)
 _FORGET_HITS: Final = Statement(delete(rate_hits).where(_h.bucket == arg("key"), _h.at <= arg("since")))
-_WINDOW: Final = Statement(
-    select(func.count(), func.min(_h.at)).where(_h.bucket == arg("key"), _h.at > arg("since"))
+_newest = (
+    select(_h.at)
+    .where(_h.bucket == arg("key"), _h.at > arg("since"))
+    .order_by(_h.at.desc())
+    .limit(arg("most"))
+    .subquery()
 )
+_WINDOW: Final = Statement(select(func.count(), func.min(_newest.c.at)))
 
 _a = alarms.c
 _LIVE_ALARMS: Final = Statement(select(alarms).where(_a.cleared_at.is_(None)).order_by(_a.id))
 _LAST_ALARMS: Final = Statement(select(alarms).order_by(_a.id.desc()).limit(arg("most")))
+_MAYBE: Final = ("told_at", "cleared_at", "seen_at", "escalated_at")
+_CHANGING: Final = (
+    "detail",
+    "last_at",
+    "count",
+    "told_at",
+    "cleared_at",
+    "seen_at",
+    "seen_by",
+    "escalated_at",
+)
 _PUT_ALARM: Final = Statement(
     lambda insert: (put := insert(alarms).values(all_columns(alarms))).on_conflict_do_update(
         index_elements=["id"],
-        set_={name: put.excluded[name] for name in ("detail", "last_at", "count", "told_at", "cleared_at")},
+        set_={name: put.excluded[name] for name in _CHANGING},
     )
 )
 
@@ -68,10 +78,17 @@ _FORGET_WORKERS: Final = Statement(delete(workers).where(_w.stopped_at < arg("be
 
 
 class Switches:
-    """Implements `core.ports.Switches`."""
+    """Implements `core.ports.Switches`. What is stopped is read once a transaction, in which nobody else
+    writes: the starts of one commit ask for the same."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, touch: Callable[[str, str], None]) -> None:
         self._session = session
+        self._touch = touch
+        self._read: list[Switch] | None = None
+
+    def forget(self) -> None:
+        """Reads anew from now on: what was added or ended may have been rolled back."""
+        self._read = None
 
     def add(self, switch: Switch) -> bool:
         """Adds a switch. False where a live one stops the same already."""
@@ -83,26 +100,45 @@ class Switches:
             until=to_ms(switch.until),
             ended_at=to_ms(switch.ended_at),
         )
-        return self._session.run(_ADD_SWITCH, **row) == 1
+        return self._changed(self._session.run(_ADD_SWITCH, **row), switch.id)
+
+    def get(self, switch_id: SwitchId) -> Switch | None:
+        """The switch of this id, also one that was ended."""
+        row = self._session.one(_SWITCH, id_=switch_id)
+        return None if row is None else _switch(row)
 
     def live(self, *, now: datetime) -> Sequence[Switch]:
         """All that stop something now, of every team, oldest first."""
-        return [_switch(row) for row in self._session.all(_LIVE_SWITCHES, now_=to_ms(now))]
+        return [each for each in self._not_ended() if each.until is None or each.until > now]
 
     def over(self, *, now: datetime) -> Sequence[Switch]:
         """Those whose time is over and that were not ended yet."""
-        return [_switch(row) for row in self._session.all(_OVER, now_=to_ms(now))]
+        return [each for each in self._not_ended() if each.until is not None and each.until <= now]
 
     def end(self, switch_id: SwitchId, *, by: str, now: datetime) -> bool:
         """Ends a switch. False where it was ended before."""
-        return self._session.run(_END_SWITCH, id_=switch_id, who=by, now_=to_ms(now)) == 1
+        ended = self._session.run(_END_SWITCH, id_=switch_id, who=by, now_=to_ms(now))
+        return self._changed(ended, switch_id)
+
+    def _not_ended(self) -> list[Switch]:
+        if self._read is None:
+            found = map(_switch, self._session.all(_SWITCHES))
+            self._read = sorted(found, key=lambda each: each.id)
+        return self._read
+
+    def _changed(self, rows: int, switch_id: SwitchId) -> bool:
+        self.forget()
+        if rows:
+            self._touch("switch", switch_id)
+        return rows == 1
 
 
 class Breakers:
     """Implements `core.ports.Breakers`."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, touch: Callable[[str, str], None]) -> None:
         self._session = session
+        self._touch = touch
 
     def get(self, adapter: str) -> Breaker | None:
         """This adapter's breaker; None where it never failed."""
@@ -127,7 +163,11 @@ class Breakers:
         if before is None:
             return self._session.run(_ADD_BREAKER, **row) == 1
         name = row.pop("adapter")
-        return self._session.run(_PUT_BREAKER, name=name, was=before.version, **row) == 1
+        if self._session.run(_PUT_BREAKER, name=name, was=before.version, **row) != 1:
+            return False
+        if before.state is not BreakerState.CLOSED and _lets_through(after):
+            self._touch("breaker", after.adapter)
+        return True
 
 
 class Rates:
@@ -137,13 +177,13 @@ class Rates:
         self._session = session
 
     def hit(self, bucket: str, *, now: datetime, since: datetime) -> None:
-        """Counts one, and forgets those of this bucket before `since`."""
+        """Counts one, and forgets those of this bucket up to `since`."""
         self._session.do(_FORGET_HITS, key=bucket, since=to_ms(since))
         self._session.do(_HIT, bucket=bucket, at=to_ms(now))
 
-    def window(self, bucket: str, *, since: datetime) -> tuple[int, datetime | None]:
-        """How many were counted after `since`, and when the oldest of them was."""
-        row = self._session.one(_WINDOW, key=bucket, since=to_ms(since))
+    def window(self, bucket: str, *, since: datetime, most: int) -> tuple[int, datetime | None]:
+        """Of the newest `most` after `since`: how many there are, and when the oldest of them was."""
+        row = self._session.one(_WINDOW, key=bucket, since=to_ms(since), most=most)
         return (0, None) if row is None else (row[0], maybe_from_ms(row[1]))
 
 
@@ -164,7 +204,7 @@ class Alarms:
     def put(self, alarm: Alarm) -> None:
         """Adds an alarm, or changes the one of this id."""
         row: dict[str, Any] = {name: getattr(alarm, name) for name in Alarm.__slots__}
-        times = {name: to_ms(row[name]) for name in ("since", "last_at", "told_at", "cleared_at")}
+        times = {name: to_ms(row[name]) for name in ("since", "last_at", *_MAYBE)}
         self._session.do(_PUT_ALARM, **{**row, **times, "tenant_id": alarm.tenant_id or ANY_TEAM})
 
 
@@ -219,6 +259,12 @@ def _switch(row: Row) -> Switch:
     return Switch(**values)
 
 
+def _lets_through(breaker: Breaker) -> bool:
+    """Whether a call may go from now on."""
+    closed, at_once = breaker.state is BreakerState.CLOSED, breaker.retry_at == breaker.changed_at
+    return closed or (breaker.state is BreakerState.OPEN and at_once)
+
+
 def _breaker(row: Row) -> Breaker:
     values: dict[str, Any] = dict(zip(Breaker.__slots__, row, strict=True))
     times = ("opened_at", "retry_at", "probe_until", "safe_since")
@@ -230,5 +276,5 @@ def _breaker(row: Row) -> Breaker:
 def _alarm(row: Row) -> Alarm:
     values: dict[str, Any] = dict(zip(Alarm.__slots__, row, strict=True))
     values.update({name: from_ms(values[name]) for name in ("since", "last_at")})
-    values.update({name: maybe_from_ms(values[name]) for name in ("told_at", "cleared_at")})
+    values.update({name: maybe_from_ms(values[name]) for name in _MAYBE})
     return Alarm(**{**values, "tenant_id": _team(values["tenant_id"])})

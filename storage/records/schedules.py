@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from core.errors import CorruptRecord
-from core.ids import ScheduleId, TenantId
+from core.ids import CallId, PersonId, ScheduleId, TenantId
 from core.json_text import read_json
-from core.model import Missed, Schedule
-from storage.schema import quarantine, schedules
+from core.model import Missed, Occasion, Schedule
+from storage.schema import quarantine, schedule_times, schedules
 from storage.statements import Row, Session, Statement, all_columns, arg, insert_into
 from storage.times import from_ms, maybe_from_ms, to_ms
 
@@ -33,22 +33,30 @@ _LISTED: Final = Statement(
     .order_by(_c.id)
     .limit(arg("most"))
 )
-_DUE: Final = Statement(
-    select(schedules)
-    .where(
-        _c.next_at.is_not(None),
-        _c.paused_at.is_(None),
-        _c.ended_at.is_(None),
-        _c.next_at <= arg("now_"),
-        _NOT_SET_ASIDE,
-    )
-    .order_by(_c.next_at)
-    .limit(arg("most"))
+_IS_DUE: Final = (
+    _c.next_at.is_not(None),
+    _c.paused_at.is_(None),
+    _c.ended_at.is_(None),
+    _c.next_at <= arg("now_"),
+    _NOT_SET_ASIDE,
 )
+_DUE: Final = Statement(select(schedules).where(*_IS_DUE).order_by(_c.next_at).limit(arg("most")))
+_ANY_DUE: Final = Statement(select(_c.id).where(*_IS_DUE).limit(1))
 _PUT: Final = Statement(
     update(schedules)
     .where(_c.id == arg("id_"), _c.version == arg("was"))
     .values({name: bound for name, bound in all_columns(schedules).items() if name != "id"})
+)
+_LIVE_OF: Final = Statement(
+    select(func.count())
+    .select_from(schedules)
+    .where(_c.tenant_id == arg("tenant"), _c.requester_id == arg("person"), _c.ended_at.is_(None))
+)
+_FIRED: Final = insert_into(schedule_times)
+_OCCASION: Final = Statement(
+    select(schedule_times.c.schedule_id, schedule_times.c.at, _c.rule, _c.timezone)
+    .join_from(schedule_times, schedules, _c.id == schedule_times.c.schedule_id)
+    .where(schedule_times.c.call_id == arg("call"))
 )
 _TIMES: Final = ("next_at", "last_at", "paused_at", "ended_at")
 
@@ -89,6 +97,26 @@ class Schedules:
         row = _row(after)
         identifier = row.pop("id")
         return self._session.run(_PUT, id_=identifier, was=before.version, **row) == 1
+
+    def any_due(self, now: datetime) -> bool:
+        """Whether the time of any has come."""
+        return self._session.one(_ANY_DUE, now_=to_ms(now)) is not None
+
+    def live_of(self, tenant_id: TenantId, person_id: PersonId) -> int:
+        """How many of a person's have not ended."""
+        row = self._session.one(_LIVE_OF, tenant=tenant_id, person=person_id)
+        return 0 if row is None else int(row[0])
+
+    def fired(self, schedule_id: ScheduleId, call_id: CallId, *, at: datetime) -> None:
+        """Keeps which call was made for a time of a schedule. A second one for the same time fails."""
+        self._session.run(_FIRED, schedule_id=schedule_id, at=to_ms(at), call_id=call_id)
+
+    def occasion(self, call_id: CallId) -> Occasion | None:
+        """The time of a schedule that a call was made for; None for a call that somebody asked for."""
+        row = self._session.one(_OCCASION, call=call_id)
+        if row is None:
+            return None
+        return Occasion(schedule_id=row[0], at=from_ms(row[1]), rule=row[2], timezone=row[3])
 
 
 def _row(schedule: Schedule) -> dict[str, Any]:

@@ -219,4 +219,6 @@ outcomes = Table(
     words("external_refs"),
     words("marked_by", nullable=True),
     CheckConstraint(one_of("status", ENDS), name="status"),
+    # What went wrong lately, for the alarms: what ends well is not in it.
+    partial_index("ix_outcomes_bad", "completed_at", where="status IN ('failed','timed_out')"),
 )

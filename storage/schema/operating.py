@@ -15,6 +15,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    PrimaryKeyConstraint,
     Table,
     Text,
     UniqueConstraint,
@@ -98,6 +99,16 @@ schedules = Table(
     ),
 )
 
+# One call for one time: whoever comes second finds the row there.
+schedule_times = Table(
+    "schedule_times",
+    metadata,
+    Column("schedule_id", Text, ForeignKey("schedules.id"), nullable=False),
+    time("at"),
+    Column("call_id", Text, nullable=False, unique=True),
+    PrimaryKeyConstraint("schedule_id", "at"),
+)
+
 alarms = Table(
     "alarms",
     metadata,
@@ -111,6 +122,9 @@ alarms = Table(
     Column("count", Integer, nullable=False),
     time("told_at", nullable=True),
     time("cleared_at", nullable=True),
+    time("seen_at", nullable=True),
+    words("seen_by", nullable=True),
+    time("escalated_at", nullable=True),
     partial_index("uq_alarms_live", "tenant_id", "kind", "subject", unique=True, where="cleared_at IS NULL"),
 )
 
@@ -135,6 +149,7 @@ signals = Table(
     time("at"),
     UniqueConstraint("subject", "kind"),
     CheckConstraint(one_of("kind", SignalKind), name="kind"),
+    partial_index("ix_signals_finished", "seq", where="kind = 'EXECUTION_FINISHED'"),
 )
 
 webhooks = Table(
@@ -164,4 +179,5 @@ dead_letters = Table(
     words("error"),
     time("at"),
     time("replayed_at", nullable=True),
+    time("asked_at", nullable=True),
 )

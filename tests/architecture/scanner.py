@@ -19,7 +19,9 @@ OTHER_RUNS: Final = frozenset(
         "telegram",
         "inbox",
         "product",
+        "reports",
         "start",
+        "webhooks",
     }  # ToolRunner itself, and what bot.bootstrap composes
 )
 CATALOG: Final = "tools.catalog"
@@ -78,11 +80,11 @@ def _of_given(node: ast.AST, given: frozenset[str]) -> Iterator[str]:
 
 
 def _tool_functions(tree: ast.Module) -> frozenset[str]:
-    """Names of functions of this module that are handed to a Tool or an Undo as `run`."""
+    """Names of functions of this module that are handed to a Tool, an Undo or a Fallback as `run`."""
     return frozenset(
         keyword.value.id
         for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and _last_name(node.func) in ("Tool", "Undo")
+        if isinstance(node, ast.Call) and _last_name(node.func) in ("Tool", "Undo", "Fallback")
         for keyword in node.keywords
         if keyword.arg == "run" and isinstance(keyword.value, ast.Name)
     )

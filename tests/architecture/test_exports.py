@@ -11,9 +11,10 @@ EXPORTS = {
     "decide edit expire extend finish mark propose recover remind reroute start undo",
     "core.parsing": "Candidate ParseContext Reading Understood fill question understand understand_several",
     "core.policy": "DEFAULT_POLICY Facts Policy PolicyError Rule evaluate load_policy",
-    "core.ports": "Alarms Approvals Attempts Audit Breakers Calls Cards ChainHead Clock Dialogue Dialogues "
-    "Edits Grants Inbox Invites Now Outbox OutboxRow Outcomes People Rates Reader Records Reminders Runs "
-    "Schedules Signals Switches Tokens UnitOfWork Webhooks Workers view",
+    "core.ports": "Alarms Approvals Attempts Audit Breakers Calls Cards ChainHead Clock Dialogue "
+    "Dialogues Edits Erasing Grants Inbox Invites Keeping Kept Now Outbox OutboxRow Outcomes People "
+    "Pulse Rates Reader Records Reminders Runs Schedules Signals Span Stopped Switches Tokens UnitOfWork "
+    "Waiting Webhooks Workers view",
 }
 
 

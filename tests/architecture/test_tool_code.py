@@ -22,7 +22,7 @@ def test_nobody_but_the_runner_calls_tool_code() -> None:
 
 
 def test_the_scanner_sees_the_runner_itself() -> None:
-    assert len(scanned(RUNNER)) == 2, "run and undo.run: is the scanner blind, or the runner gone?"
+    assert len(scanned(RUNNER)) == 3, "run, fallback.run, undo.run: is the scanner blind, or the runner gone?"
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,8 @@ def test_the_scanner_sees_the_runner_itself() -> None:
         "importlib.import_module('tools.create_task')",
         "__import__('tools.create_task')",
         "async def _go(a, c): ...\nX = Tool(name='x', run=_go)\nasync def f():\n    await _go(1, 2)",
+        "async def _else(a, c): ...\nX = Fallback(adapter='y', run=_else)\n"
+        "async def f():\n    await _else(1, 2)",
         "async def _back(a, d, c): ...\nX = Undo(run=_back)\nasync def f():\n    await _back(1, 2, 3)",
     ],
 )

@@ -69,7 +69,7 @@ def tapping(stage: Stage, person: str, message: Seen, label: str = "", *, data: 
 # --- starting ----------------------------------------------------------------------------------------------
 
 
-@reaches("tenant", "claim_code", "demo.people", at_start=True)
+@reaches("tenant", "beat", "claim_code", "demo.people", at_start=True)
 async def a_start(stage: Stage) -> Trigger:
     await stage.down()
     return nothing
@@ -333,6 +333,12 @@ async def a_lease(stage: Stage) -> Trigger:
     return trigger
 
 
+@reaches("begin")
+async def another_try(stage: Stage) -> Trigger:
+    await stage.up()
+    return saying(stage, "member", f"/waver {stage.fresh()}", calls=1)
+
+
 @reaches("head", replies=1, retried=False)
 async def the_daily_head(stage: Stage) -> Trigger:
     life = await stage.up()
@@ -376,4 +382,14 @@ async def a_card_that_cannot_be_read(stage: Stage) -> Trigger:
 
 
 # They are noted here, once there is where to.
-from tests.crash import other_doors, run_cases, signing_cases, team_cases  # noqa: E402, F401
+from tests.crash import (  # noqa: E402
+    halting_cases,  # noqa: F401
+    keeping_cases,  # noqa: F401
+    other_doors,  # noqa: F401
+    run_cases,  # noqa: F401
+    schedule_cases,  # noqa: F401
+    signal_cases,  # noqa: F401
+    signing_cases,  # noqa: F401
+    team_cases,  # noqa: F401
+    watching_cases,  # noqa: F401
+)

@@ -78,9 +78,9 @@ class Seen:
             counted += Counter(json.loads(line)["call_id"] for line in labels.read_text().splitlines())
         return counted
 
-    def unsettled(self, waiting_updates: list[int]) -> list[str]:
+    def unsettled(self, waiting_updates: list[int], *, now_ms: int = 0) -> list[str]:
         """What is still under way: [] once everything that was asked of the product is done or interrupted.
-        `waiting_updates` were not confirmed at Telegram yet."""
+        `waiting_updates` were not confirmed at Telegram yet; `now_ms` is what the product's clock says."""
         # One statement, so one snapshot: between two looks an update may become a call unseen.
         under_way = self.rows(
             "SELECT 'call', id || ' ' || tool || ' ' || status FROM tool_calls "
@@ -88,7 +88,10 @@ class Seen:
             "AND id NOT IN (SELECT row_id FROM quarantine) "
             "UNION ALL SELECT 'update', CAST(update_id AS TEXT) FROM inbox WHERE done_at IS NULL "
             "UNION ALL SELECT 'message', id || ' ' || chat || ' ' || kind FROM outbox WHERE done_at IS NULL "
-            "UNION ALL SELECT 'done', CAST(update_id AS TEXT) FROM inbox WHERE done_at IS NOT NULL"
+            "UNION ALL SELECT 'schedule', id FROM schedules "
+            "WHERE next_at <= ? AND paused_at IS NULL AND ended_at IS NULL "
+            "UNION ALL SELECT 'done', CAST(update_id AS TEXT) FROM inbox WHERE done_at IS NOT NULL",
+            now_ms,
         )
         known = {what for kind, what in under_way if kind == "done"}
         return [
@@ -98,7 +101,16 @@ class Seen:
 
     def wrongs(self) -> list[str]:
         """Every promise that is broken. The product may run meanwhile, but must be settled."""
-        return [*self._effects(), *self._outcomes(), *self._history(), *self._cards(), *self._chain()]
+        return [
+            *self._effects(),
+            *self._outcomes(),
+            *self._signals(),
+            *self._schedules(),
+            *self._breakers(),
+            *self._history(),
+            *self._cards(),
+            *self._chain(),
+        ]
 
     def _effects(self) -> Iterator[str]:
         counted = self.effects()
@@ -136,6 +148,42 @@ class Seen:
             "(SELECT 1 FROM tool_calls WHERE id = call_id AND status IN ('running', 'validating'))"
         )
         yield from (f"an attempt that never ended: {row}" for row in self.rows(live))
+
+    def _signals(self) -> Iterator[str]:
+        """What was attempted and has ended is told once; nothing else is."""
+        told = "SELECT subject FROM signals WHERE kind IN ('ACTION_EXECUTED', 'ACTION_FAILED')"
+        doubled = f"{told} GROUP BY subject HAVING count(*) > 1"
+        yield from (f"told twice: {row}" for row in self.rows(doubled))
+        tried = f"SELECT call_id FROM outcomes WHERE attempt_count > 0 AND call_id NOT IN ({told})"
+        yield from (f"an end that nobody was told of: {row}" for row in self.rows(tried))
+        early = f"{told} AND subject NOT IN (SELECT call_id FROM outcomes WHERE attempt_count > 0)"
+        yield from (f"told of what never ended: {row}" for row in self.rows(early))
+
+    def _schedules(self) -> Iterator[str]:
+        """What was wanted once in chat, of which each has words of its own, makes one call; an entry of the
+        file makes one schedule."""
+        made = self.rows(
+            "SELECT s.id, count(c.id) FROM schedules s LEFT JOIN tool_calls c ON c.arguments = s.arguments "
+            "AND c.tool = s.tool WHERE s.source = '' AND s.rule LIKE 'at %' AND s.ended_at IS NOT NULL "
+            "GROUP BY s.id HAVING count(c.id) <> 1"
+        )
+        yield from (f"a schedule that made so many calls: {row}" for row in made)
+        entries = "SELECT source, count(*) FROM schedules WHERE source <> '' AND ended_at IS NULL"
+        doubled = self.rows(f"{entries} GROUP BY source HAVING count(*) > 1")
+        yield from (f"an entry of the file that is several schedules: {row}" for row in doubled)
+
+    def _breakers(self) -> Iterator[str]:
+        """A breaker is as it was last audited."""
+        audited = {
+            json.loads(content)["adapter"]: kind.removeprefix("breaker.")
+            for kind, content in self.rows(
+                "SELECT kind, content FROM audit_events WHERE kind LIKE 'breaker.%' "
+                "AND kind <> 'breaker.safe_mode' ORDER BY tenant_id, seq"
+            )
+        }
+        for adapter, state in self.rows("SELECT adapter, state FROM breakers"):
+            if audited.get(adapter, "closed") != state:
+                yield f"{adapter} is {state}, and was last audited as {audited.get(adapter)}"
 
     def _history(self) -> Iterator[str]:
         """Each step of a call is in the audit once."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import Callable
@@ -69,13 +70,19 @@ class Life:
         await self.until(lambda: self.heard.count(victim.DONE) > before)
 
     def tell(self, what: str) -> None:
-        """Has the process do something that it may not survive."""
-        self._pipe.send((what, None))
+        """Has the process do something that it may not survive; one that is gone has done it already."""
+        with contextlib.suppress(OSError):
+            self._pipe.send((what, None))
+
+    @property
+    def pid(self) -> int:
+        """The process's number at the system."""
+        assert self._process.pid is not None
+        return self._process.pid
 
     def send(self, number: signal.Signals) -> None:
         """A signal from outside."""
-        assert self._process.pid is not None
-        os.kill(self._process.pid, number)
+        os.kill(self.pid, number)
 
     async def death(self, *, exitcode: int = -signal.SIGKILL) -> None:
         """Returns once the process ended, by SIGKILL or with this exit code, and nothing of it is left."""

@@ -18,7 +18,14 @@ _ONE = "SELECT count(*) FROM tool_calls WHERE arguments LIKE ?"
 
 
 def sending(
-    stage: Stage, person: str, path: str, body: dict[str, Any], *, word: str = "", **headers: str
+    stage: Stage,
+    person: str,
+    path: str,
+    body: dict[str, Any],
+    *,
+    word: str = "",
+    method: str = "POST",
+    **headers: str,
 ) -> Trigger:
     """One request of a program that acts for this person. Nobody may live long enough to answer it; once it
     is answered, exactly one call has the word."""
@@ -30,7 +37,7 @@ def sending(
         with suppress(aiohttp.ClientError):
             async with (
                 aiohttp.ClientSession() as session,
-                session.post(url + path, json=body, headers=given) as answer,
+                session.request(method, url + path, json=body, headers=given) as answer,
             ):
                 assert answer.status < 500, await answer.text()
                 assert not word or stage.seen.number(_ONE, f"%{word}%") == 1
@@ -86,6 +93,12 @@ async def a_program_that_edits(stage: Stage) -> Trigger:
     word, call_id = await asked(stage)
     body = {"revision": 1, "changes": {"text": f"{word}?"}}
     return sending(stage, "member", f"/v1/calls/{call_id}/edit", body, word=f"{word}?")
+
+
+@reaches("http.cancel", repeated=True)
+async def a_program_that_withdraws(stage: Stage) -> Trigger:
+    _, call_id = await asked(stage)
+    return sending(stage, "member", f"/v1/calls/{call_id}/cancel", {})
 
 
 @reaches("http.refused", repeated=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -112,7 +113,8 @@ class Stage:
         bot = next(iter(self.sandbox.world.bots))
 
         def under_way() -> list[str]:
-            return self.seen.unsettled(list(self.sandbox.world.updates._queue(bot).updates))
+            now_ms = int((time.time() + self._ahead) * 1000)
+            return self.seen.unsettled(list(self.sandbox.world.updates._queue(bot).updates), now_ms=now_ms)
 
         try:
             await life.until(lambda: life.died or not under_way())

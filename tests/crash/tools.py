@@ -8,13 +8,27 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from core.adapters import Adapter
 from core.digest import Json
+from core.errors import ToolError
 from core.model import Risk
-from core.tool import Effect, Preview, Slot, SlotKind, Tool, ToolContext, ToolInput, ToolResult, Undo
+from core.tool import (
+    Effect,
+    Preview,
+    Retry,
+    Run,
+    Slot,
+    SlotKind,
+    Tool,
+    ToolContext,
+    ToolInput,
+    ToolResult,
+    Undo,
+)
 from tests.e2e.ledger import StampInput, append, effects, stamp
 from tools.print_label import print_label
 
-LEDGER, LABELS, GATE = "effects.ledger", "labels.jsonl", "open"
+LEDGER, LABELS, GATE, JAMMED = "effects.ledger", "labels.jsonl", "open", "jammed"
 SLOW_S = 1.2
 
 
@@ -60,12 +74,40 @@ def tools_of(data: Path, *, label_step_s: float) -> list[Tool]:
     return [
         stamp(ledger),
         _tool("tick", run=tick, idempotent=True, undo=Undo(run=untick)),
+        _tool("waver", run=_wavering(tick), idempotent=True, retry=Retry(attempts=5, within_s=300.0)),
         _tool("linger", run=linger, idempotent=True, timeout_s=300.0),
         _tool("hold", run=hold, timeout_s=300.0),
         _tool("slow", run=slow, timeout_s=60.0),
         _tool("hang", run=hang, timeout_s=60.0),
+        _tool("stumble", run=_stumble),
         print_label(data / LABELS, step_s=label_step_s),
     ]
+
+
+def press(data: Path) -> Adapter:
+    """An adapter that says it does not work, once for each time that there is the file `JAMMED`."""
+
+    async def check() -> None:
+        if (data / JAMMED).exists():
+            (data / JAMMED).unlink()
+            raise ConnectionError("the press is jammed")
+
+    return Adapter(name="press", check=check)
+
+
+async def _stumble(_: StampInput, context: ToolContext) -> ToolResult:
+    raise LookupError("a mistake of ours")
+
+
+def _wavering(run: Run) -> Run:
+    """The same, not at the first try."""
+
+    async def waver(arguments: StampInput, context: ToolContext) -> ToolResult:
+        if context.attempt == 1:
+            raise ToolError("not yet", error_class="busy", transient=True)
+        return await run(arguments, context)
+
+    return waver
 
 
 def _tool(name: str, **more: Any) -> Tool:

@@ -24,11 +24,12 @@ from bot.run import DEMO_TOKEN, _people_the_demo
 from bot.sandbox.server import RunningSandbox
 from bot.sandbox.world import PEOPLE
 from bot.telegram.pace import Pace
+from bot.workers.adapters import AdapterWatch
 from storage.database import Address, Database
-from tests.crash.tools import tools_of
+from tests.crash.tools import press, tools_of
 from tests.e2e.ledger import append
 
-KILLED, LOG, PLAN = "killed.txt", "victim.log", "plan.toml"
+KILLED, LOG, PLAN, SCHEDULES = "killed.txt", "victim.log", "plan.toml", "schedules.toml"
 KEY, ISSUER = "a-key-of-the-tests-that-is-long-enough-for-hs256", "https://id.test"
 DOOR = "door "
 READY, DONE = "ready", "done"
@@ -81,7 +82,12 @@ def settings_of(orders: Orders) -> Settings:
         "COUNTERSIGN_HTTP__PORT": "0",
         "COUNTERSIGN_HTTP__KEY": KEY,
         "COUNTERSIGN_HTTP__ISSUER": ISSUER,
+        "COUNTERSIGN_WEBHOOKS__ALLOW_PRIVATE": "true",
+        "COUNTERSIGN_RESILIENCE__FAILURES": "1",
+        "COUNTERSIGN_RESILIENCE__OPEN_FOR": "1s",
     }
+    if (orders.data / SCHEDULES).exists():
+        environ["COUNTERSIGN_SCHEDULES__FILE"] = str(orders.data / SCHEDULES)
     if isinstance(orders.database, str):
         environ["COUNTERSIGN_STORAGE__URL"] = orders.database
     return load(None, environ=environ, data=orders.data)
@@ -146,6 +152,7 @@ async def _live(boundary: _Boundary, pipe: Connection, orders: Orders) -> None:
         settings_of(orders),
         clock=SystemClock(lambda: time.time() + ahead),
         extra=tools_of(orders.data, label_step_s=orders.label_step_s),
+        adapters=[press(orders.data)],
         pace=Pace(off=True),
         boundary=boundary,
     )
@@ -182,12 +189,21 @@ async def _live(boundary: _Boundary, pipe: Connection, orders: Orders) -> None:
 async def _do(product: Countersign, what: str) -> None:
     """What the clockwork does at its time."""
     match what:
+        case "retention":
+            await product.keeper.tidy()
         case "head":
             await product.telegram.post_head()
         case "renew":
             await product.executor.renew()
         case "recover":
             await product.executor.recover()
+        case "alarms":
+            await product.watching.look()
+        case "adapters":
+            watch = AdapterWatch(
+                uow=product.db.writer, reader=product.db.reader, env=product.env, clock=product.clock
+            )
+            await watch.look()
 
 
 def _sandbox() -> RunningSandbox:

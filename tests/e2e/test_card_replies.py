@@ -185,6 +185,19 @@ async def test_what_was_asked_about_is_decided_by_a_tap(demo: Demo, label: str, 
     assert not (await becomes(phones, asked, "it is a lot"))["buttons"] or end
 
 
+async def test_a_comment_that_is_too_long_decides_nothing_and_loses_no_word(demo: Demo) -> None:
+    phones, _ = demo
+    own, copy = await desk(phones)
+    long = "too much " * 100
+    told = await ask(phones, "approver", f"no: {long}", "room for 500 characters", **under(copy))
+    assert "Nothing was changed" in told["text"]
+    asked = await ask(phones, "approver", f"hm, {long}", "a reason to deny", **under(copy))
+    refused = await phones.tap("approver", asked, "Deny")
+    assert refused["alert"]
+    assert "room for 500 characters" in refused["text"]
+    assert "Approval needed" in (await becomes(phones, own, "new desk"))["text"]
+
+
 async def test_quick_reasons_and_one_in_words(demo: Demo) -> None:
     phones, _ = demo
     own, copy = await desk(phones)

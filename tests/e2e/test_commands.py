@@ -102,7 +102,16 @@ async def test_a_strangers_tap_changes_nothing_and_says_why(demo: Demo) -> None:
 async def test_strangers_are_told_how_to_get_in_whatever_they_write(demo: Demo) -> None:
     phones, _ = demo
     await phones.post("people", key="stranger", action="add", name="Sam Stranger")
-    for text in ("/help", "/history", "/pending", "/call A7F3Q2", "/cancel", "/settings", "hello"):
+    for text in (
+        "/help",
+        "/history",
+        "/history all",
+        "/pending",
+        "/call A7F3Q2",
+        "/cancel",
+        "/settings",
+        "hello",
+    ):
         told = await ask(phones, "stranger", text)
         assert "no access" in told["text"]
         assert "invite" in told["text"]

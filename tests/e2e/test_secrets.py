@@ -53,7 +53,8 @@ async def test_t35_canaries_are_nowhere(tmp_path: Path) -> None:
         redactor.register(secret)
     data, log = tmp_path / "data", tmp_path / "debug.log"
     handlers, level = logging.getLogger().handlers[:], logging.getLogger().level
-    logs.configure(redactor=redactor, level="debug", form="json", file=log)
+    folder = tmp_path / "logs"
+    logs.configure(redactor=redactor, level="debug", form="json", file=log, folder=folder)
     try:
         async with running_demo(data, extra=[leaky(canaries)]) as (phones, product):
             await phones.post("faults", method="sendMessage", status=502, times=2)
@@ -65,6 +66,9 @@ async def test_t35_canaries_are_nowhere(tmp_path: Path) -> None:
             shown = "\n".join(message["text"] for message in await phones.messages("member"))
             await product.mirror.drain()
             events = await product.db.reader.read(lambda r: r.audit.after(product.home, 0, limit=10_000))
+            await product.watching.look()
+            metrics = (await product.watching.scrape()).decode()
+            alarms = await product.db.reader.read(lambda r: r.alarms.last(limit=100))
     finally:
         for ours in [handler for handler in logging.getLogger().handlers if handler not in handlers]:
             ours.close()
@@ -76,7 +80,11 @@ async def test_t35_canaries_are_nowhere(tmp_path: Path) -> None:
         "audit": "\n".join(event.content for event in events),
         "mirror": "\n".join(path.read_text() for path in (data / "audit").glob("*.jsonl")),
         "chat": shown,
+        "metrics": metrics,
+        "alarms": "\n".join(str(alarm) for alarm in alarms),
+        "logs of calls": "\n".join(path.read_text() for path in (folder / "calls").iterdir()),
     }
+    told |= {path.name: path.read_text() for path in folder.glob("*.jsonl") if path.stem != "resilience"}
     assert "about to fail" in told["log"], "the log is really written"
     for place, text in told.items():
         assert text

@@ -310,10 +310,12 @@ async def test_others_may_not_withdraw(world: World) -> None:
     assert code_of(await world.cancel(call, "eve")) == "not_a_member"
 
 
-async def test_what_runs_or_has_ended_is_not_withdrawn(world: World) -> None:
+async def test_what_runs_is_asked_to_stop_and_what_has_ended_is_not_withdrawn(world: World) -> None:
     call = await world.propose("low_once")
     started = await world.started(call)
-    assert code_of(await world.cancel(call)) == "not_pending"
+    asked = await world.cancel(call)
+    assert isinstance(asked, Proposed)
+    assert (asked.call.status, await world.outcome(call)) == (Status.RUNNING, None)
     await world.finish(started, await world.run(started))
     refused = refusal_of(await world.cancel(call))
     assert "has already been executed" in refused.refusal.message

@@ -56,6 +56,16 @@ async def test_a_lapsed_lease_of_a_tool_that_is_not_idempotent_asks_a_person(wor
     assert world.ledger.effects == {dead.call.id: 1}
 
 
+async def test_what_was_asked_to_stop_is_not_run_again(world: World) -> None:
+    dead = await crashed(world, "low_again")
+    await world.cancel(dead.call)
+    world.clock.advance(15)
+    assert list(await world.recover()) == []
+    left = await world.call(dead.call)
+    assert left.status is Status.INTERRUPTED
+    assert left.note == "Ann asked it to stop, and the worker stopped before it told of its end."
+
+
 async def test_leases_are_in_real_time(world: World) -> None:
     await crashed(world)
     world.clock.move_wall(days=400)

@@ -21,7 +21,9 @@ async def quiet(world: World, name: str, start: int) -> None:
 
 async def job_for(world: World, name: str) -> Job:
     """What is to be sent next to this person."""
-    job = await world.read(lambda records: next_job(records, chat_of(name), now=world.clock.now()))
+    job = await world.read(
+        lambda records: next_job(records, chat_of(name), now=world.clock.now(), env=world.env)
+    )
     assert job is not None
     assert job.subject is not None
     return job

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from core.engine import Decided
+from core.ids import PersonId
 from core.lifecycle import Status
 from core.model import Role, ToolCall, Vote
 from tests.kit.world import ACME, World, code_of, refusal_of
@@ -92,6 +93,28 @@ async def test_a_signature_of_somebody_demoted_meanwhile_does_not_fill_the_quoru
     assert (await world.approve(call, "cid")).status is Status.PROPOSED
     assert content(world, call)["votes"] == 1
     assert (await world.approve(call, "gus")).status is Status.PENDING
+
+
+async def test_a_vote_that_counts_no_more_is_named_and_not_taken_for_one(world: World) -> None:
+    call = await asked(world)
+    await world.approve(call, "cat")
+    await world.role("cat", Role.MEMBER)
+    assert (await world.view(call)).void == {PersonId("cat")}
+    assert code_of(await world.vote(call, "cat", shown=True)) == "not_approver"
+
+
+async def test_a_vote_that_counts_again_can_fill_the_quorum(world: World) -> None:
+    """Else a call would lie there with two of two signatures, and nobody left to give one."""
+    call = await asked(world)
+    await world.approve(call, "cat")
+    await world.role("cat", Role.MEMBER)
+    await world.approve(call, "cid")
+    await world.role("cat", Role.APPROVER)
+    assert (await world.call(call)).status is Status.PROPOSED
+    answer = await world.vote(call, "cat")
+    assert isinstance(answer, Decided)
+    assert (answer.call.status, answer.repeated) == (Status.PENDING, False)
+    assert len((await world.view(call)).approvals) == 2
 
 
 # --------------------------------------------------------------------------- denials

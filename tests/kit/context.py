@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from core.engine import Started
+from core.live import Stop
 from core.model import Role
 from core.tool import ToolContext
 from core.toolstore import ToolRecords
@@ -27,12 +28,6 @@ class _Store:
 
     async def read(self, work: Callable[[ToolRecords], T]) -> T:
         return await self._db.reader.read(work)
-
-
-class _GoOn:
-    """Implements `core.tool.Cancellation`: nobody asks to stop."""
-
-    requested = False
 
 
 async def _no_progress(_fraction: float, _text: str) -> None:
@@ -58,7 +53,7 @@ def context_of(started: Started, clock: FakeClock, db: Database) -> ToolContext:
         now=clock.now(),
         deadline=clock.now() + timedelta(seconds=30),
         progress=_no_progress,
-        cancellation=_GoOn(),
+        cancellation=Stop(),
         store=_Store(db),
         pin=call.dry_run_pin,
     )

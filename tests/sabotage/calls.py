@@ -48,14 +48,14 @@ ONCE: Final = (
     ),
     Control(
         name="a tool that is not idempotent is not repeated",
-        file="core/engine/recover.py",
+        file="core/engine/retrying.py",
         old="tool.idempotent and ",
         new="",
         tests=(f"{EXECUTE}::test_invariant_7_a_crash_loses_nothing_and_repeats_nothing", RECOVER),
     ),
     Control(
         name="what is repeated is what was signed",
-        file="core/engine/recover.py",
+        file="core/engine/retrying.py",
         old=" and call.consent_digest == consent_digest_of(call)",
         new="",
         tests=("tests/integration/test_t7.py::test_t07_what_is_changed_while_it_runs_is_not_run_again",),

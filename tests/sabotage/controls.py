@@ -8,7 +8,24 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.sabotage import calls, chat, consent, people, records, runs, teams, waiting
+from tests.sabotage import (
+    calls,
+    chat,
+    consent,
+    executing,
+    http,
+    keeping,
+    pausing,
+    people,
+    records,
+    resilience,
+    runs,
+    schedules,
+    signals,
+    teams,
+    waiting,
+    watching,
+)
 from tests.sabotage.control import Control
 
 CONTROLS: Final[tuple[Control, ...]] = (
@@ -16,6 +33,7 @@ CONTROLS: Final[tuple[Control, ...]] = (
     *calls.CONSENT,
     *consent.SIGNATURES,
     *consent.GRANTED,
+    *executing.EXECUTING,
     *people.AUTHORITY,
     *people.POLICY,
     *teams.MEMBERS,
@@ -23,9 +41,19 @@ CONTROLS: Final[tuple[Control, ...]] = (
     *waiting.EDITED,
     *waiting.TIMED,
     *waiting.SEEN,
+    *resilience.RESILIENCE,
     *runs.ORDER,
     *runs.ALL,
     *chat.CHAT,
+    *http.HTTP,
+    *pausing.HALTED,
     *records.AUDIT,
     *records.OUT,
+    *schedules.TIMES,
+    *keeping.RESTORED,
+    *keeping.ERASED,
+    *signals.ONCE,
+    *signals.DELIVERED,
+    *signals.INSIDE,
+    *watching.WATCHING,
 )

@@ -58,6 +58,13 @@ ALL: Final = (
         tests=(f"{PHONES}::test_a_button_from_before_a_change_decides_nothing",),
     ),
     Control(
+        name="the steps of a run that cannot be read do not wait for ever",
+        file="core/engine/steps.py",
+        old="        _end_signed(records, moved.run_id, end=end, now=now)\n",
+        new="",
+        tests=("tests/faults/test_t24_consent.py",),
+    ),
+    Control(
         name="who may not know of a run finds none",
         file="bot/telegram/runs.py",
         old="    if run is None or not (seen or any(visible(call, by=by, role=role) for call in calls)):\n",

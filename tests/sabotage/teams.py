@@ -72,7 +72,7 @@ TEAMS: Final = (
     Control(
         name="a team that is off is not worked for",
         file="storage/records/calls.py",
-        old="        _c.tenant_id.not_in(select(tenants.c.id).where(tenants.c.active.is_(False))),\n",
+        old="    _c.tenant_id.not_in(select(tenants.c.id).where(tenants.c.active.is_(False))),\n",
         new="",
         tests=(f"{CROSSING}::test_inside_a_team_that_is_off_nothing_runs_and_people_are_told_why",),
     ),

@@ -148,8 +148,8 @@ SEEN: Final = (
     ),
     Control(
         name="the pin reaches the tool",
-        file="bot/workers/executor.py",
-        old="            pin=call.dry_run_pin,\n",
+        file="bot/workers/hand.py",
+        old="        pin=call.dry_run_pin,\n",
         new="",
         tests=("tests/e2e/test_waiting.py::test_a_tool_is_given_what_was_seen_of_its_target",),
     ),

@@ -141,7 +141,7 @@ def settings(**changes: Any) -> HttpSettings:
 
 
 @asynccontextmanager
-async def open_api(world: World, given: HttpSettings | None = None) -> AsyncIterator[Api]:
+async def open_api(world: World, given: HttpSettings | None = None, **more: Any) -> AsyncIterator[Api]:
     """The door over this world, with an executor that takes what waits; closed cleanly."""
     clock = SystemClock(lambda: world.clock.now().timestamp())
     executor = Executor(
@@ -168,6 +168,7 @@ async def open_api(world: World, given: HttpSettings | None = None) -> AsyncIter
             clock=clock,
             execute=executor.execute,
             storage_errors=world.db.backend.errors,
+            **more,
         )
     )
     await server.start()

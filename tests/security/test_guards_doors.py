@@ -7,112 +7,37 @@ looked at there. No row lets the tool take effect, and each refusal is in the au
 from __future__ import annotations
 
 import asyncio
-import json
-import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 import pytest
 
 from bot.bootstrap import Countersign
-from core.engine import Refused
 from core.ids import CallId, PersonId, TenantId
-from core.model import SYSTEM, Channel, Role, Tenant
+from core.model import Role, Tenant
 from core.policy import load_policy
-from core.ports import Records
-from tests.e2e.ledger import effects, stamp
+from core.ports import Records, Waiting
+from tests.e2e.ledger import stamp
 from tests.e2e.lives import settled
-from tests.e2e.phone import Phones, Seen, running_demo
+from tests.e2e.phone import Seen, running_demo
 from tests.e2e.rounds import FULL
-from tests.e2e.talk import card_at, data, joins, stranger_in_group
+from tests.e2e.talk import data, joins, stranger_in_group
+from tests.security.doors import Doors, Guard
+from tests.security.moments import guard_13_paused, guard_14_under_limits, guard_15_adapter_available
 from tests.security.stage import ISSUER, KEY, token_of
 
 DENY_ALL: Final = '[[rule]]\nname = "none"\ntool = "stamp"\ndecision = "deny"\nreason = "closed"\n'
-
-
-@dataclass
-class Doors:
-    """A product with both doors open, and what to drive them with."""
-
-    phones: Phones
-    product: Countersign
-    session: aiohttp.ClientSession
-    folder: Path
-
-    async def person(self, key: str) -> PersonId:
-        """Who a phone is to the product."""
-        chats = await self.phones.get("state")
-        number = next(one["id"] for one in chats["people"] if one["key"] == key)
-        found = await self.product.db.reader.read(
-            lambda records: records.people.identity(Channel.TELEGRAM, str(number))
-        )
-        assert found is not None
-        return found.person_id
-
-    async def http(
-        self, path: str, body: Any = None, *, by: str | None = "member", tenant: str = "main"
-    ) -> tuple[int, Mapping[str, Any]]:
-        """A POST as this phone's person; without one, without a token."""
-        assert self.product.http is not None
-        headers = {}
-        if by is not None:
-            headers["Authorization"] = f"Bearer {token_of(await self.person(by), tenant)}"
-        async with self.session.post(self.product.http.url + path, json=body, headers=headers) as answer:
-            return answer.status, await answer.json(content_type=None)
-
-    async def asked(self, paper: str = "paper") -> tuple[CallId, Seen]:
-        """A stamp that the member asks for in chat, and the approver's card."""
-        await self.phones.say("member", f"/stamp {paper}")
-        card = await card_at(self.phones, "approver", f"{paper}\n")
-        return CallId(self.sql("SELECT id FROM tool_calls ORDER BY id DESC LIMIT 1")[0][0]), card
-
-    async def manual(self, *, signed: bool = True) -> CallId:
-        """A stamp that the member asks for over HTTP, which only `execute` starts; signed in chat."""
-        body = {"tool": "stamp", "args": {"text": "manual"}, "start_mode": "manual"}
-        status, answer = await self.http("/v1/proposals", body)
-        assert status == 201, answer
-        if signed:
-            card = await card_at(self.phones, "approver", "manual\n")
-            await self.phones.tap("approver", card, "Approve")
-            await settled(self.product)
-        return CallId(answer["call_id"])
-
-    async def start(self, call: CallId) -> str:
-        """The code with which the dispatcher is refused."""
-        answer = await self.product.executor.execute(call, SYSTEM)
-        assert isinstance(answer, Refused), answer
-        return answer.refusal.code.value
-
-    async def unit(self, work: Callable[[Records], None]) -> None:
-        await self.product.db.writer.run("test", work)
-
-    async def role(self, key: str, role: Role | None) -> None:
-        person = await self.person(key)
-        now = self.product.clock.now()
-        await self.unit(lambda records: records.people.set_role(self.product.home, person, role, now=now))
-
-    def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        with sqlite3.connect(self.folder / "data" / "countersign.sqlite3", timeout=30) as connection:
-            return connection.execute(statement, values).fetchall()
-
-    def refusals(self) -> list[tuple[str, str]]:
-        """The door and the code of every refusal in the audit, in order."""
-        rows = self.sql("SELECT content FROM audit_events WHERE kind = 'refused' ORDER BY at, seq")
-        return [(each["channel"], each["code"]) for each in map(json.loads, (row[0] for row in rows))]
-
-    def effects(self) -> int:
-        return sum(effects(self.folder / "ledger").values())
 
 
 @pytest.fixture
 async def doors(tmp_path: Path) -> AsyncIterator[Doors]:
     config = tmp_path / "config.toml"
     config.write_text(f'[http]\nenabled = true\nport = 0\nkey = "{KEY}"\nissuer = "{ISSUER}"\n')
-    stamps = stamp(tmp_path / "ledger")
+    stamps = replace(stamp(tmp_path / "ledger"), adapter="stamper")
     async with (
         running_demo(tmp_path / "data", config=config, extra=[stamps]) as (phones, product),
         aiohttp.ClientSession() as session,
@@ -285,17 +210,16 @@ async def guard_12_quorum(doors: Doors) -> None:
 @asynccontextmanager
 async def held_up(product: Countersign) -> AsyncIterator[None]:
     """Meanwhile every slot of the executor is taken, and nothing starts."""
-    slots = product.executor._slots
+    turns, nobody = product.executor._turns, Waiting(CallId(""), product.home, PersonId(""), "")
     for _ in range(product.settings.workers.concurrency):
-        await slots.acquire()
+        turns.take(nobody)
     try:
         yield
     finally:
         for _ in range(product.settings.workers.concurrency):
-            slots.release()
+            turns.done(nobody)
 
 
-Guard = Callable[[Doors], Awaitable[None]]
 TABLE: Final[Mapping[int, Guard]] = {
     1: guard_1_authenticated,
     2: guard_2_tenant_given,
@@ -309,6 +233,9 @@ TABLE: Final[Mapping[int, Guard]] = {
     10: guard_10_tool_known,
     11: guard_11_policy,
     12: guard_12_quorum,
+    13: guard_13_paused,
+    14: guard_14_under_limits,
+    15: guard_15_adapter_available,
 }
 
 

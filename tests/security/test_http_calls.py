@@ -199,3 +199,19 @@ async def test_a_status_is_of_the_one_table(api: Api) -> None:
     found = await api.get(f"/v1/calls/{call.id}", by="dan")
     assert Status(found.body["status"]) is Status.PROPOSED
     assert "tool_result" not in found.body
+
+
+async def test_what_waits_is_withdrawn_and_what_runs_is_asked_to_stop(api: Api) -> None:
+    call = await api.propose()
+    gone = await api.post(f"/v1/calls/{call.id}/cancel")
+    assert (gone.status, gone.body["status"], gone.body["phase"]) == (200, "cancelled", "CANCELLED")
+    again = await api.post(f"/v1/calls/{call.id}/cancel")
+    assert (again.status, again.code, again.body["current_status"]) == (400, "not_pending", "cancelled")
+    signed = await api.approved()
+    await api.world.started(signed, worker="another")
+    asked = await api.post(f"/v1/calls/{signed.id}/cancel", by="cat")
+    assert (asked.status, asked.body["status"], asked.body["asked_to_stop_by"]) == (202, "running", "Cat")
+    assert asked.headers["Location"] == f"/v1/calls/{signed.id}/status"
+    assert (await api.post(f"/v1/calls/{signed.id}/cancel")).status == 202
+    assert api.world.kinds(signed).count("call.stop_asked") == 1
+    assert not api.world.ledger.effects

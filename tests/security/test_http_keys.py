@@ -12,6 +12,7 @@ from typing import Any
 import jwt
 import pytest
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
@@ -107,6 +108,13 @@ async def served(answers: list[bytes | int]) -> AsyncIterator[str]:
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
         return web.Response(status=answer) if isinstance(answer, int) else web.Response(body=answer)
 
+    async with listening(give) as url:
+        yield url
+
+
+@asynccontextmanager
+async def listening(give: Handler) -> AsyncIterator[str]:
+    """A server on this machine that answers so."""
     app = web.Application()
     app.router.add_get("/jwks", give)
     runner = web.AppRunner(app)
@@ -135,6 +143,48 @@ async def test_a_jwks_is_fetched_once_and_anew_for_a_new_key(sqlite_world: World
         assert (await keys.named(old)).algorithm == "RS256", "the issuer is away; what we have is used on"
 
 
+async def test_a_jwks_that_comes_in_pieces_is_read_to_its_end() -> None:
+    whole = jwks(one=RSA, two=EC)
+    async with pieces([whole[:40], whole[40:]]) as url:
+        assert await fetch(url) == whole
+    async with pieces([b"x" * 700_000, b"x" * 700_000]) as url:
+        with pytest.raises(OSError, match="longer than 1 MB"):
+            await fetch(url)
+
+
+@asynccontextmanager
+async def pieces(sent: list[bytes]) -> AsyncIterator[str]:
+    """An issuer whose answer comes in pieces, with time between them."""
+
+    async def give(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        for piece in sent:
+            await answer.write(piece)
+            await asyncio.sleep(0.05)
+        return answer
+
+    async with listening(give) as url:
+        yield url
+
+
+async def _is_not_asked_at_every_request() -> None:
+    asked: list[float] = []
+    clock = [100.0]
+
+    async def away(_: str) -> bytes:
+        asked.append(clock[0])
+        raise OSError("nobody there")
+
+    keys = Keys(settings(key=None, jwks_url="https://id.example/"), fetch=away, monotonic=lambda: clock[0])
+    for moment in (100.0, 101.0, 105.0, 106.0):
+        clock[0] = moment
+        with pytest.raises(Refusal) as refused:
+            await keys.named({"alg": "RS256", "kid": "a"})
+        assert refused.value.code is Code.ADAPTER_UNAVAILABLE
+    assert asked == [100.0, 106.0]
+
+
 async def test_an_issuer_that_is_away_is_told_as_such(sqlite_world: World) -> None:
     for broken in (
         500,
@@ -148,6 +198,7 @@ async def test_an_issuer_that_is_away_is_told_as_such(sqlite_world: World) -> No
             with pytest.raises(Refusal) as refused:
                 await keys.named({"alg": "RS256", "kid": "a"})
             assert (refused.value.code, refused.value.http_status) == (Code.ADAPTER_UNAVAILABLE, 503)
+    await _is_not_asked_at_every_request()
     async with open_api(sqlite_world, settings(key=None, jwks_url=url)) as api:  # nobody listens there now
         answer = await api.get("/v1/calls", by=signed(RSA, "RS256", "a"))
         assert (answer.status, answer.code, answer.headers["Retry-After"]) == (

@@ -11,6 +11,7 @@ import pytest
 
 from core.model import ToolCall
 from tests.kit.databases import Place
+from tests.kit.people import ACME
 from tests.security.stage import Answer, Api, token_of
 
 ABSENT: Final = (
@@ -35,6 +36,8 @@ class Row:
 
 ROWS: Final[Mapping[tuple[str, str], Row]] = {
     ("GET", "/healthz"): Row(open=True),
+    ("GET", "/readyz"): Row(open=True),
+    ("GET", "/metrics"): Row(open=True),  # for a token of its own: see test_watched.py
     ("POST", "/v1/proposals"): Row(body={"tool": "low_once", "args": {"text": "x"}}),
     ("GET", "/v1/calls"): Row(),
     ("GET", "/v1/calls/{id}"): Row(),
@@ -43,6 +46,10 @@ ROWS: Final[Mapping[tuple[str, str], Row]] = {
     ("POST", "/v1/calls/{id}/deny"): Row(body={"revision": 1}),
     ("POST", "/v1/calls/{id}/edit"): Row(body={"revision": 1, "changes": {"text": "gold"}}),
     ("POST", "/v1/calls/{id}/execute"): Row(approved=True),
+    ("GET", "/v1/switches"): Row(),
+    ("POST", "/v1/switches"): Row(body={"reason": "deploy freeze"}),
+    ("DELETE", "/v1/switches/{switch}"): Row(),
+    ("POST", "/v1/calls/{id}/cancel"): Row(),
 }
 """Every route that there is. A new one without a row here fails the first test."""
 CLOSED: Final = [route for route, row in ROWS.items() if not row.open]
@@ -52,7 +59,8 @@ OF_A_CALL: Final = [route for route in CLOSED if "{id}" in route[1]]
 async def send(api: Api, route: tuple[str, str], call: str = ABSENT[0], **more: Any) -> Answer:
     method, path = route
     body = ROWS[route].body
-    return await api.send(method, path.replace("{id}", call), body, **more)
+    filled = path.replace("{id}", call).replace("{switch}", ABSENT[0])
+    return await api.send(method, filled, body, **more)
 
 
 async def subject(api: Api, route: tuple[str, str]) -> ToolCall:
@@ -62,8 +70,8 @@ async def subject(api: Api, route: tuple[str, str]) -> ToolCall:
 
 def state(place: Place) -> tuple[object, ...]:
     """All that a refused request must leave as it is."""
-    tables = ("tool_calls", "approvals", "edits", "attempts", "outcomes", "cards", "outbox", "conversations")
-    return tuple(sorted(map(str, place.rows(f"SELECT * FROM {table}"))) for table in tables)
+    tables = "tool_calls approvals edits attempts outcomes cards outbox conversations switches"
+    return tuple(sorted(map(str, place.rows(f"SELECT * FROM {table}"))) for table in tables.split())
 
 
 async def test_t30_every_route_has_a_row(api: Api) -> None:
@@ -140,6 +148,43 @@ async def test_t30_the_entry_guards_hold_on_every_route(api: Api, route: tuple[s
     assert (answer.status, answer.code) == (403, "tenant_inactive")
     assert state(api.world.place) == before
     assert not api.world.ledger.effects
+
+
+async def test_t30_only_admins_see_pause_and_resume_and_only_their_own_team(both_api: Api) -> None:
+    api = both_api
+    object.__setattr__(api.world.env, "home", ACME)
+    made = await api.post("/v1/switches", {"reason": "deploy freeze", "for_s": 60}, by="dan")
+    assert (made.status, made.headers["Location"]) == (201, f"/v1/switches/{made.body['id']}")
+    before = state(api.world.place)
+    for by, status, code in (("ann", 403, "not_admin"), ("cat", 403, "not_admin"), ("zoe", 404, "not_found")):
+        answer = await api.send("DELETE", f"/v1/switches/{made.body['id']}", by=by)
+        assert (answer.status, answer.code) == (status, code)
+    limited = token_of("dan", account_ids=["acme:other"])
+    body = {"reason": "x"}
+    for who, sent, code in (
+        ("ann", body, "not_admin"),
+        ("cat", body, "not_admin"),
+        ("zoe", {**body, "everywhere": True}, "not_admin"),
+        (limited, body, "account_forbidden"),
+    ):
+        answer = await api.post("/v1/switches", sent, by=who)
+        assert (answer.status, answer.code) == (403, code)
+    for absent in ABSENT[:4]:
+        answer = await api.send("DELETE", f"/v1/switches/{absent}", by="dan")
+        assert (answer.status, answer.code) == (404, "not_found")
+    assert (await api.get("/v1/switches", by="ann")).code == "not_admin"
+    assert (await api.get("/v1/switches", by="zoe")).body == {"switches": []}
+    (seen,) = (await api.get("/v1/switches", by="dan")).body["switches"]
+    assert (seen["id"], seen["by"], seen["reason"]) == (made.body["id"], "Dan", "deploy freeze")
+    assert state(api.world.place) == before
+    for wrong in (
+        {},
+        {"reason": "x", "until": "soon"},
+        {"reason": "x", "for_s": 60, "until": "2100-01-01T00:00Z"},
+    ):
+        assert (await api.post("/v1/switches", wrong, by="dan")).code == "invalid_input"
+    assert (await api.send("DELETE", f"/v1/switches/{made.body['id']}", by="dan")).status == 200
+    assert (await api.get("/v1/switches", by="dan")).body == {"switches": []}
 
 
 @pytest.mark.parametrize("verb", ["approve", "deny"])

@@ -167,8 +167,9 @@ def test_no_request_makes_an_accidental_error(alone: Any, data: st.DataObject) -
             json=body,
             headers={**headers, "Authorization": f"Bearer {token_of('dan')}"},
         ) as answer:
-            assert answer.status < 500, (answer.status, await answer.text())
-            kind = "application/problem+json" if answer.status >= 400 else "application/json"
+            meant = path == "/readyz" and answer.status == 503  # nobody works for this world
+            assert meant or answer.status < 500, (answer.status, await answer.text())
+            kind = "application/problem+json" if answer.status >= 400 and not meant else "application/json"
             assert answer.content_type == kind
 
     run(send())

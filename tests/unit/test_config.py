@@ -93,6 +93,7 @@ def test_what_the_example_has_commented_out_is_valid_too(
     shared = tmp_path / "http_key"
     shared.write_text("k" * 48)
     text = text.replace("/run/secrets/http_key", str(shared))
+    text = text.replace("/run/secrets/metrics_token", str(shared))
     write.write_text(text.replace("/run/secrets/telegram_token", str(secret)))
     assert tomllib.loads(write.read_text())[key[0]][key[1]]
     assert getattr(getattr(load(write, environ={}), key[0]), key[1]) is not None
@@ -114,7 +115,7 @@ def test_the_environment_stands_over_the_file(write: Path) -> None:
 
 
 def test_an_empty_variable_counts_as_not_set() -> None:
-    assert load(None, environ={"COUNTERSIGN_WORKERS__CONCURRENCY": " "}).workers.concurrency == 4
+    assert load(None, environ={"COUNTERSIGN_WORKERS__CONCURRENCY": " "}).workers.concurrency == 8
 
 
 def test_paths_start_from_the_file_variables_and_options_from_the_working_folder(

@@ -8,10 +8,10 @@ from typing import Final
 
 from bot.telegram.buttons import Page, PageButton, Verb
 from bot.telegram.render.arguments import HIDDEN
-from bot.telegram.render.message import DANGER, SUCCESS, Button, Shown, on_call
+from bot.telegram.render.message import DANGER, SUCCESS, Button, Shown, in_rows, on_call
 from bot.telegram.render.parts import lines, one_line, person
 from bot.telegram.render.safe import brief
-from bot.telegram.render.signing import changed, value_words
+from bot.telegram.render.signing import bound, changed, value_words
 from bot.telegram.render.times import moment
 from core.digest import Json
 from core.errors import Code, Refusal
@@ -45,10 +45,10 @@ def left_as_it_is(call: ToolCall) -> Shown:
 def reasons(call: ToolCall, *, name: str, quick: Mapping[Verb, str]) -> Shown:
     """Asks why, with the usual reasons to tap."""
     buttons = [on_call(words, verb, call) for verb, words in quick.items()]
-    rows = [tuple(buttons[at : at + 2]) for at in range(0, len(buttons), 2)]
     last = (on_call("Other…", Verb.OTHER_REASON, call), _back(call))
     return Shown(
-        html=lines(f"💬 {person(name)}, why is {_sign(call)} to be denied?", _NOTHING), buttons=(*rows, last)
+        html=lines(f"💬 {person(name)}, why is {_sign(call)} to be denied?", _NOTHING),
+        buttons=(*in_rows(buttons, per_row=2), last),
     )
 
 
@@ -196,7 +196,7 @@ def spans(
         html=lines(
             f"♻️ {person(name)}, approve {_sign(call)}, and let calls like it pass unasked for a while?",
             f"Alike: <i>{brief(tool_title, _TITLE_MOST)}</i> for {person(call.requester_name)}"
-            + "".join(f", {_bound(field, value, hidden)}" for field, value in scope.items()),
+            + "".join(f", {bound(field, value, hidden)}" for field, value in scope.items()),
             "/grants lists and ends it.",
         ),
         buttons=(
@@ -208,12 +208,6 @@ def spans(
             (_back(call),),
         ),
     )
-
-
-def _bound(field: str, value: Json, hidden: frozenset[str]) -> str:
-    told = HIDDEN if field in hidden else f"<i>{value_words(value)}</i>"
-    most = " at most" if field == "amount" else ""
-    return f"<i>{brief(field.replace('_', ' '), 40)}</i>{most} {told}"
 
 
 def granted(call: ToolCall, grant: Grant, *, now: datetime) -> Shown:

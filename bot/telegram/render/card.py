@@ -15,12 +15,25 @@ from bot.telegram.buttons import Verb
 from bot.telegram.render import parts, signing
 from bot.telegram.render.arguments import ROOM, Arguments, arguments, file_of
 from bot.telegram.render.ended import ENDED, again_row, end_reply, says_not_done, undo_row
-from bot.telegram.render.message import DANGER, MESSAGE_MOST, SUCCESS, Button, Shown, on_call, parsed_units
+from bot.telegram.render.message import (
+    DANGER,
+    MESSAGE_MOST,
+    SUCCESS,
+    Button,
+    Rows,
+    Shown,
+    on_call,
+    parsed_units,
+)
+from bot.telegram.render.occasion import occasion
 from bot.telegram.render.parts import Scene, dotted, lines
+from bot.telegram.render.pausing import held
 from bot.telegram.render.safe import brief, lookalikes
 from bot.telegram.render.times import moment
+from bot.telegram.render.tries import again, tried
 from core.grants import offer_of
 from core.lifecycle import EXECUTING, Status
+from core.live import Progress
 from core.model import CallView, PolicyDecision, StartMode, ToolCall
 from core.registry import ToolRegistry
 from core.tool import Effect, Tool
@@ -37,7 +50,7 @@ def card(
     now: datetime,
     registry: ToolRegistry,
     private: bool,
-    progress: tuple[float, str] | None = None,
+    progress: Progress | None = None,
     above: str = "",
 ) -> Shown:
     """The card of a call: at most 4,096 characters after parsing, whatever the call holds.
@@ -51,23 +64,42 @@ def card(
 
 
 def line(
-    view: CallView, *, tool: Tool | None, now: datetime, registry: ToolRegistry, private: bool = False
+    view: CallView,
+    *,
+    tool: Tool | None,
+    now: datetime,
+    registry: ToolRegistry,
+    private: bool = False,
+    progress: Progress | None = None,
 ) -> Shown:
-    """A harmless call without ceremony: its result, with Undo while there is a way back. Whatever needs a
-    person or went wrong is shown as a card."""
-    scene = Scene(view=view, tool=tool, now=now, registry=registry, private=private)
+    """A harmless call without ceremony: its result, with Undo while there is a way back; where it takes long,
+    how far it is. Whatever needs a person or went wrong is shown as a card."""
+    scene = Scene(view=view, tool=tool, now=now, registry=registry, private=private, progress=progress)
     call = view.call
-    if call.status is Status.PENDING or call.status in EXECUTING:
+    if view.held:
+        return Shown(
+            html=lines(f"⏳ {parts.title(scene)} · <code>#{call.short_id}</code>", held(scene)),
+            complete=False,
+        )
+    if call.status is Status.PENDING:
         return Shown(html=f"⏳ {parts.title(scene)} …", complete=False)
+    if call.status in EXECUTING:
+        return Shown(html=_running_line(scene), buttons=_stop_row(scene), complete=False)
     if view.outcome is None or view.undone_by or call.undo_of:
         return card(view, tool=tool, now=now, registry=registry, private=private)
     if call.status is Status.COMPLETED:
-        shown = lines(_result_line(scene), _let_through(scene))
-        return Shown(html=shown, buttons=undo_row(scene), complete=False)
+        shown = lines(_result_line(scene), tried(scene), occasion(scene), _let_through(scene))
+        file = parts.result_file(scene)
+        return Shown(html=shown, buttons=undo_row(scene), complete=False, document=file)
     if call.status is Status.FAILED and says_not_done(view) and view.outcome.marked_by is None:
-        shown = lines(_failed_line(scene), _let_through(scene))
+        shown = lines(_failed_line(scene), tried(scene), occasion(scene), _let_through(scene))
         return Shown(html=shown, buttons=again_row(scene, "🔁 Retry"), complete=False)
     return card(view, tool=tool, now=now, registry=registry, private=private)
+
+
+def _running_line(scene: Scene) -> str:
+    first = f"⏳ {parts.title(scene)} · <code>#{scene.view.call.short_id}</code>"
+    return lines(first, parts.bar(scene), parts.output(scene), parts.stopping(scene))
 
 
 def _let_through(scene: Scene) -> str:
@@ -99,6 +131,7 @@ def _proposed(scene: Scene) -> Shown:
     top = lines(
         parts.head(scene, "🟡", "Approval needed again" if again else "Approval needed"),
         parts.title(scene),
+        occasion(scene),
         signing.edited(scene),
         f"⚠️ It came back to be signed again: <i>{brief(call.note, parts.REASON_MOST)}</i>" if again else "",
         dotted(parts.kind(scene), parts.linked(scene)),
@@ -119,7 +152,7 @@ def _proposed(scene: Scene) -> Shown:
     )
 
 
-def _ways(scene: Scene) -> tuple[tuple[Button, ...], ...]:
+def _ways(scene: Scene) -> Rows:
     """What can be done with a call that waits. The same for all who see it: each tap is judged by itself."""
     call = scene.view.call
     change = [on_call("✏️ Edit", Verb.EDIT, call)] if can_be_edited(call) else []
@@ -186,6 +219,7 @@ def _pending(scene: Scene) -> Shown:
     return _open(
         scene,
         parts.head(scene, "🟠", f"{'Allowed' if allowed else 'Approved'}, waiting {waits}"),
+        held(scene),
         signing.edited(scene),
         dotted(parts.approved_by(scene), by),
         buttons=((on_call("✖️ Cancel", Verb.CANCEL, call),),),
@@ -197,16 +231,24 @@ def _running(scene: Scene) -> Shown:
     checking = view.call.status is Status.VALIDATING
     attempt = view.attempts[-1] if view.attempts else None
     started = f"Started {moment(attempt.started_at, now=scene.now)}" if attempt else ""
-    again = (
-        f"attempt {attempt.number}, the worker before it stopped" if attempt and attempt.number > 1 else ""
-    )
+    words = "Running, checking the result" if checking else "Running"
     return _open(
         scene,
-        parts.head(scene, "🔵", "Running, checking the result" if checking else "Running"),
+        parts.head(scene, "🔵", "Stopping…" if parts.stopping(scene) else words),
         parts.bar(scene),
-        dotted(started, again),
+        parts.output(scene),
+        parts.stopping(scene),
+        dotted(started, again(scene)),
         parts.approved_by(scene),
+        buttons=_stop_row(scene),
     )
+
+
+def _stop_row(scene: Scene) -> Rows:
+    """The way to stop what runs, until somebody has asked for that."""
+    if parts.stopping(scene):
+        return ()
+    return ((on_call("⏹ Cancel", Verb.CANCEL, scene.view.call),),)
 
 
 def _interrupted(scene: Scene) -> Shown:
@@ -237,9 +279,9 @@ def _interrupted(scene: Scene) -> Shown:
     )
 
 
-def _open(scene: Scene, first: str, *rest: str, buttons: tuple[tuple[Button, ...], ...] = ()) -> Shown:
+def _open(scene: Scene, first: str, *rest: str, buttons: Rows = ()) -> Shown:
     """A call that is decided and has not ended: what it is, its arguments, where it stands."""
-    top = lines(first, parts.title(scene))
+    top = lines(first, parts.title(scene), occasion(scene))
     bottom = lines(*rest)
     room = min(ROOM, MESSAGE_MOST - parsed_units(top) - parsed_units(bottom) - _MARGIN)
     block = arguments(scene.view.call, hidden=scene.hidden, room=room)

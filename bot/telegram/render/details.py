@@ -9,9 +9,12 @@ from bot.telegram.render import parts, signing
 from bot.telegram.render.arguments import arguments, described, digest, json_file
 from bot.telegram.render.ended import undoing
 from bot.telegram.render.message import Document, Shown
+from bot.telegram.render.occasion import occasion
 from bot.telegram.render.parts import SIGNS, WORDS, Scene, dotted, lines
+from bot.telegram.render.pausing import held
 from bot.telegram.render.safe import brief, cut_lines
 from bot.telegram.render.times import lasted, moment
+from bot.telegram.render.tries import attempts
 from core.model import Approval, CallView, PolicyDecision
 from core.registry import ToolRegistry
 from core.tool import Tool
@@ -46,6 +49,7 @@ def call_details(
         html=lines(
             _head(scene),
             parts.title(scene),
+            occasion(scene),
             dotted(parts.kind(scene), f"version <code>{brief(call.tool_version, 20)}</code>"),
             block.html,
             f"Arguments' digest {digest(call)}" if block.fits else "",
@@ -59,6 +63,8 @@ def call_details(
             _waits(scene),
             *_votes(scene),
             _ran(scene),
+            held(scene),
+            *attempts(scene),
             _ended(scene),
             undoing(view),
             where,

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from bot.telegram.buttons import Verb
 from bot.telegram.render import parts, signing
-from bot.telegram.render.message import Button, Shown, on_call
+from bot.telegram.render.message import Rows, Shown, on_call
+from bot.telegram.render.occasion import occasion
 from bot.telegram.render.parts import Scene, dotted, lines
 from bot.telegram.render.safe import brief
 from bot.telegram.render.times import lasted, moment, span
+from bot.telegram.render.tries import tried
 from core.engine.undo import undo_until
 from core.ids import short_id
 from core.lifecycle import Status
 from core.model import CallView, PolicyDecision, Vote
 from core.tool import Effect
-
-Rows = tuple[tuple[Button, ...], ...]
 
 _UNCLEAR: Final = frozenset({"bad_result", "timeout", "cancelled", "error"})
 """Error classes that do not say what had been done by then; so do those named by an exception."""
@@ -56,14 +57,24 @@ def _completed(scene: Scene) -> Shown:
         html=lines(
             parts.head(scene, "↩️", "Undone") if undone else parts.head(scene, "🟢", "Done", after=took),
             parts.title(scene, struck=undone),
+            occasion(scene),
             signing.edited(scene),
             parts.result(scene),
+            tried(scene),
+            _too_late(view),
             undoing(view),
             dotted(parts.linked(scene), parts.approved_by(scene), open_until),
         ),
         buttons=undo_row(scene),
         complete=False,
+        document=parts.result_file(scene),
     )
+
+
+def _too_late(view: CallView) -> str:
+    """Who asked it to stop in vain; "" where nobody did."""
+    asked = view.attempts[-1].stop_by if view.attempts else None
+    return "" if asked is None else f"{parts.person(asked)} asked it to stop; it had finished by then."
 
 
 def undoing(view: CallView) -> str:
@@ -86,6 +97,7 @@ def _failed(scene: Scene) -> Shown:
         html=lines(
             parts.head(scene, "🔴", "Timed out: it took too long" if timed_out else "Failed"),
             parts.title(scene),
+            occasion(scene),
             signing.edited(scene),
             parts.error(scene),
             parts.result(scene, most=_PARTIAL_MOST),
@@ -157,14 +169,17 @@ def let_through(view: CallView) -> bool:
 
 
 def _cancelled(scene: Scene) -> Shown:
-    stopped = scene.view.call.attempts > 0
-    told = (
-        "<b>State unknown</b>: part of it may have been done. Look before you try again."
-        if stopped
-        else _NOTHING
+    if not scene.view.call.attempts:
+        why = parts.error(scene, "It was withdrawn.")
+        return _unrun(scene, parts.head(scene, "⚪", "Cancelled"), why, _NOTHING)
+    shown = _unrun(
+        scene,
+        parts.head(scene, "⚪", "Cancelled while it ran"),
+        parts.error(scene, "It was stopped."),
+        parts.result(scene, most=_PARTIAL_MOST),
+        _what_stands(scene),
     )
-    words = "Cancelled while it ran" if stopped else "Cancelled"
-    return _unrun(scene, parts.head(scene, "⚪", words), parts.error(scene, "It was withdrawn."), told)
+    return replace(shown, buttons=again_row(scene, "🔁 Retry"))
 
 
 def _unrun(scene: Scene, first: str, *rest: str) -> Shown:
@@ -172,6 +187,7 @@ def _unrun(scene: Scene, first: str, *rest: str) -> Shown:
         html=lines(
             first,
             parts.title(scene, struck=True),
+            occasion(scene),
             signing.edited(scene),
             *rest,
             dotted(parts.linked(scene), parts.asked_by(scene)),

@@ -6,13 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from bot.telegram.render.arguments import HIDDEN
-from bot.telegram.render.message import DANGER, Button, Shown
+from bot.telegram.render.message import DANGER, Button, Rows, Shown, in_rows
 from bot.telegram.render.parts import lines, person
 from bot.telegram.render.safe import brief
-from bot.telegram.render.signing import value_words
+from bot.telegram.render.signing import bound
 from bot.telegram.render.times import moment
-from core.digest import Json
 from core.ids import PersonId, short_id
 from core.model import Grant
 from core.registry import ToolRegistry
@@ -46,14 +44,13 @@ def grants(
     buttons = [
         Button(text=f"🗑 Revoke {number}", data=data, style=DANGER) for number, data in enumerate(revoke, 1)
     ]
-    rows = tuple(tuple(buttons[at : at + 3]) for at in range(0, len(buttons), 3))
     return Shown(
         html=lines("♻️ <b>What passes unasked for a while</b>", *told, "<i>Revoke ends it at once.</i>"),
-        buttons=(*rows, *paging),
+        buttons=(*in_rows(buttons, per_row=3), *paging),
     )
 
 
-def _paging(back: str | None, following: str | None) -> tuple[tuple[Button, ...], ...]:
+def _paging(back: str | None, following: str | None) -> Rows:
     row = []
     if back is not None:
         row.append(Button(text="‹ First", data=back))  # noqa: RUF001 - an arrow
@@ -74,7 +71,7 @@ def _grant(
     title = grant.tool if tool is None else tool.title
     hidden = frozenset() if private else frozenset(grant.scope) if tool is None else tool.sensitive
     scope = list(grant.scope.items())
-    bound = "".join(f", {_bound(field, value, hidden)}" for field, value in scope[:_FIELDS])
+    alike = "".join(f", {bound(field, value, hidden)}" for field, value in scope[:_FIELDS])
     more = f" and {len(scope) - _FIELDS} more" if len(scope) > _FIELDS else ""
     used = (
         "not used yet" if grant.used == 0 else "used once" if grant.used == 1 else f"used {grant.used} times"
@@ -82,13 +79,7 @@ def _grant(
     where = " · in one chat" if grant.conversation_id is not None else ""
     return lines(
         f"{number}. <b>{brief(title, _TITLE_MOST)}</b> for "
-        f"{person(names.get(grant.requester_id, 'somebody who left'))}{bound}{more}",
+        f"{person(names.get(grant.requester_id, 'somebody who left'))}{alike}{more}",
         f"    by {person(grant.granted_by_name)} on <code>#{short_id(grant.call_id)}</code>, until "
         f"{moment(grant.expires_at, now=now)}{where} · {used}",
     )
-
-
-def _bound(field: str, value: Json, hidden: frozenset[str]) -> str:
-    told = HIDDEN if field in hidden else f"<i>{value_words(value)}</i>"
-    most = " at most" if field == "amount" else ""
-    return f"<i>{brief(field.replace('_', ' '), 40)}</i>{most} {told}"

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from bot.telegram.render import parts
+from bot.telegram.buttons import CallButton, Verb
 from bot.telegram.render.details import call_details
-from bot.telegram.render.message import MESSAGE_MOST, Button, Shown, parsed_units
-from bot.telegram.render.parts import NAME_MOST, SIGNS, WORDS, lines
+from bot.telegram.render.message import Button, Rows, Shown, in_rows
+from bot.telegram.render.parts import NAME_MOST, SIGNS, WORDS, fitted, lines
 from bot.telegram.render.safe import brief
 from bot.telegram.render.times import local, moment, stamp, zone_of
 from core.audit import AuditEvent
@@ -24,7 +24,6 @@ __all__ = ["audit", "call_details", "general_titles", "history", "queue"]
 _TITLE_MOST: Final = 70
 _QUEUE: Final = 5
 _FACTS_MOST: Final = 200
-_FOOTER_MOST: Final = 150
 _DIGEST: Final = re.compile(r"^[0-9a-f]{64}$")
 _LESS: Final = frozenset({"revision", "channel", "facts"})
 _KINDS: Final[Mapping[str, str]] = {
@@ -48,6 +47,7 @@ _KINDS: Final[Mapping[str, str]] = {
     "call.completed": "done",
     "call.failed": "failed",
     "call.timed_out": "timed out",
+    "call.stop_asked": "asked to stop",
     "call.cancelled": "cancelled",
     "call.denied": "denied",
     "call.expired": "expired",
@@ -80,7 +80,7 @@ def history(
         return Shown(html=lines(top, "No calls here."), buttons=_paging(newer, older))
     example = page.rows[0].short_id
     bottom = f"Times in {brief(zone.key, 40)}. <code>/call {example}</code> shows one call in full."
-    return Shown(html=_fitted(top, rows, bottom), buttons=_paging(newer, older))
+    return Shown(html=fitted(top, rows, bottom), buttons=_paging(newer, older))
 
 
 def _row(row: HistoryRow, titles: Mapping[str, str] | None, at: str) -> str:
@@ -101,7 +101,7 @@ def general_titles(registry: ToolRegistry) -> Mapping[str, str]:
     return {tool.name: tool.title for tool in registry if tool.sensitive}
 
 
-def _paging(newer: str | None, older: str | None) -> tuple[tuple[Button, ...], ...]:
+def _paging(newer: str | None, older: str | None) -> Rows:
     row = []
     if newer is not None:
         row.append(Button(text="‹ Newer", data=newer))  # noqa: RUF001 - an arrow
@@ -145,6 +145,20 @@ def queue(
     )
 
 
+def unsettled(rows: Sequence[HistoryRow], *, titles: Mapping[str, str] | None = None) -> Shown:
+    """The calls whose end nobody saw and that this person may settle, with the way to their cards; "" where
+    there are none."""
+    if not rows:
+        return Shown(html="")
+    top = f"⚠️ <b>{len(rows)} interrupted</b>, needs your word: was it done?"
+    told = [f"· <code>#{row.short_id}</code> {_title(row, titles)}" for row in rows]
+    buttons = [
+        Button(text=f"⚠️ Show #{row.short_id}", data=CallButton(Verb.DETAILS, row.id, 0).encode())
+        for row in rows
+    ]
+    return Shown(html=lines(top, *told), buttons=in_rows(buttons, per_row=2))
+
+
 def audit(call: ToolCall, events: Sequence[AuditEvent], *, names: Mapping[str, str]) -> Shown:
     """What happened to a call, oldest first, as the audit chain holds it. `names`: people's, by their ids."""
     top = f"🧾 <b>Audit</b> · <code>#{call.short_id}</code>"
@@ -155,7 +169,7 @@ def audit(call: ToolCall, events: Sequence[AuditEvent], *, names: Mapping[str, s
         f"<i>Event {last.seq} has the hash {brief(last.hash[:16], 32)}…; "
         "countersign audit verify checks the chain.</i>"
     )
-    return Shown(html=_fitted(top, [_event(event, names) for event in events], bottom))
+    return Shown(html=fitted(top, [_event(event, names) for event in events], bottom))
 
 
 def _event(event: AuditEvent, names: Mapping[str, str]) -> str:
@@ -181,16 +195,3 @@ def _facts(content: str) -> str:
 
 def _short_digest(found: re.Match[str]) -> str:
     return f"{found[0][:12]}…"
-
-
-def _fitted(top: str, rows: Sequence[str], bottom: str) -> str:
-    """The rows that there is room for, and how many there are besides."""
-    left = MESSAGE_MOST - _FOOTER_MOST - parsed_units(top) - parsed_units(bottom)
-    kept: list[str] = []
-    for row in rows:
-        left -= parsed_units(row) + 1
-        if left < 0:
-            break
-        kept.append(row)
-    more = f"… and {len(rows) - len(kept)} more" if len(kept) < len(rows) else ""
-    return parts.lines(top, *kept, more, bottom)

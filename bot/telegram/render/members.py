@@ -8,7 +8,7 @@ from typing import Final
 
 from bot.telegram.buttons import Page, PageButton
 from bot.telegram.member_taps import MemberTap, What
-from bot.telegram.render.message import DANGER, SUCCESS, Button, Shown
+from bot.telegram.render.message import DANGER, SUCCESS, Button, Shown, in_rows
 from bot.telegram.render.parts import NAME_MOST, lines, one_line, person
 from bot.telegram.render.safe import brief
 from bot.telegram.render.times import moment
@@ -55,7 +55,7 @@ def listed(members: Sequence[Membership], *, page: int, tenant: Tenant) -> Shown
             "<i>Tap a name to change what they may do.</i> <code>/invite approver</code> brings somebody in, "
             "<code>/invite list</code> shows the open invites.",
         ),
-        buttons=(*_rows(people), *((tuple(paging),) if paging else ())),
+        buttons=(*in_rows(people, per_row=_PER_ROW), *((tuple(paging),) if paging else ())),
     )
 
 
@@ -129,7 +129,7 @@ def invites(opened: Sequence[Invite], *, names: Mapping[str, str], now: datetime
     count = "1 open invite" if len(opened) == 1 else f"{len(opened)} open invites"
     return Shown(
         html=lines(f"🎟 <b>{count}</b>", *ways, f"… and {more} more" if more > 0 else ""),
-        buttons=_rows(buttons),
+        buttons=in_rows(buttons, per_row=_PER_ROW),
     )
 
 
@@ -158,7 +158,3 @@ def _set(member: Membership, role: Role | None) -> str:
 
 def _page(label: str, page: int) -> Button:
     return Button(text=label, data=MemberTap(what=What.LIST, page=page).encode())
-
-
-def _rows(buttons: Sequence[Button]) -> tuple[tuple[Button, ...], ...]:
-    return tuple(tuple(buttons[at : at + _PER_ROW]) for at in range(0, len(buttons), _PER_ROW))

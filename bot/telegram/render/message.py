@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import unescape
 from re import compile as pattern
@@ -34,13 +35,18 @@ class Button:
     url: str = ""
 
 
+Rows = tuple[tuple[Button, ...], ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """A file that goes with a message: `content` is text, `caption_html` is at most 1,024 after parsing."""
+    """A file that goes with a message: `content` is text, `caption_html` is at most 1,024 after parsing.
+    `about` is a digest of what it holds, by which it is sent once; "" where that is what is to be signed."""
 
     name: str
     content: str
     caption_html: str
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +58,7 @@ class Shown:
     """
 
     html: str
-    buttons: tuple[tuple[Button, ...], ...] = ()
+    buttons: Rows = ()
     complete: bool = True
     document: Document | None = None
 
@@ -60,6 +66,11 @@ class Shown:
 def on_call(text: str, verb: Verb, call: ToolCall, *, style: str = "") -> Button:
     """A button about today's revision of a call."""
     return Button(text=text, data=CallButton(verb, call.id, call.revision).encode(), style=style)
+
+
+def in_rows(buttons: Sequence[Button], *, per_row: int) -> Rows:
+    """The buttons in their order, so many a row."""
+    return tuple(tuple(buttons[at : at + per_row]) for at in range(0, len(buttons), per_row))
 
 
 def units(text: str) -> int:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from bot.telegram.render.arguments import hidden_fields
+from bot.telegram.render.message import MESSAGE_MOST, Document, parsed_units
 from bot.telegram.render.safe import brief, cut_lines, shorten, visible
 from bot.telegram.render.times import moment, span
-from core.digest import Json
+from core.digest import sha256_hex
 from core.ids import short_id
 from core.lifecycle import Status
+from core.live import Progress
 from core.model import Approval, CallView, PolicyDecision, Vote
-from core.redaction import Redactor
+from core.redaction import Redactor, secret_values
 from core.registry import ToolRegistry
 from core.tool import Effect, Tool
 
@@ -25,8 +27,10 @@ REASON_MOST: Final = 300
 TEXT_MOST: Final = 1500
 COMMENT_MOST: Final = 60
 _FOLDED: Final = 350
+_REST_MOST: Final = 150
 _PEOPLE: Final = 5
 _SECRETS: Final = 200
+_LINE_MOST: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +42,7 @@ class Scene:
     now: datetime
     registry: ToolRegistry
     private: bool
-    progress: tuple[float, str] | None = None
+    progress: Progress | None = None
 
     @property
     def hidden(self) -> frozenset[str]:
@@ -172,6 +176,8 @@ def result(scene: Scene, *, most: int = TEXT_MOST, whole: str | None = None) -> 
             "The result is private. To read it, send me "
             f"<code>/call {scene.view.call.short_id}</code> in our private chat."
         )
+    if whole is None and most == TEXT_MOST and result_file(scene) is not None:
+        whole = "… (all of it: in the file below)"
     return quoted(
         scene.clean(outcome.formatted), most=most, whole=whole_at(scene) if whole is None else whole
     )
@@ -186,13 +192,45 @@ def error(scene: Scene, fallback: str = "It did not say why.") -> str:
 
 def bar(scene: Scene) -> str:
     """How far it is, as a bar of ten, and what is being done; "" where it does not tell."""
-    if scene.progress is None:
+    if scene.progress is None or scene.progress.fraction is None:
         return ""
-    fraction, text = scene.progress
+    fraction, text = scene.progress.fraction, scene.progress.text
     part = min(1.0, max(0.0, fraction)) if fraction == fraction else 0.0  # noqa: PLR0124 - not a number
     full = int(part * 10)
     doing = f" · <i>{brief(scene.clean(text), 120)}</i>" if text.strip() else ""
     return f"{'▰' * full}{'▱' * (10 - full)} {int(part * 100)} %{doing}"
+
+
+def output(scene: Scene) -> str:
+    """The last lines that it put out; "" where there are none. A private tool's are not shown in a group."""
+    if scene.progress is None or not scene.progress.lines:
+        return ""
+    if scene.tool is not None and scene.tool.private and not scene.private:
+        return ""
+    shown = "\n".join(cut_lines(scene.clean(line), _LINE_MOST) for line in scene.progress.lines)
+    return f"<blockquote>{html.escape(shown)}</blockquote>"
+
+
+def stopping(scene: Scene) -> str:
+    """Who asked it to stop; "" where nobody did."""
+    attempt = scene.view.attempts[-1] if scene.view.attempts else None
+    if attempt is None or attempt.stop_by is None:
+        return ""
+    return f"{person(attempt.stop_by)} asked it to stop."
+
+
+def result_file(scene: Scene) -> Document | None:
+    """All of a result that does not fit, for a private chat; None where it fits."""
+    outcome, call = scene.view.outcome, scene.view.call
+    content = "" if outcome is None else scene.clean(outcome.formatted).strip()
+    if not scene.private or len(content) <= TEXT_MOST:
+        return None
+    return Document(
+        name=f"result-{call.short_id}.txt",
+        content=content + "\n",
+        caption_html=f"The whole result of <code>#{call.short_id}</code>",
+        about=sha256_hex(content.encode()),
+    )
 
 
 def lines(*parts: str) -> str:
@@ -200,35 +238,22 @@ def lines(*parts: str) -> str:
     return "\n".join(part for part in parts if part)
 
 
+def fitted(top: str, rows: Sequence[str], bottom: str) -> str:
+    """The rows that there is room for, and how many there are besides."""
+    left = MESSAGE_MOST - _REST_MOST - parsed_units(top) - parsed_units(bottom)
+    kept: list[str] = []
+    for row in rows:
+        left -= parsed_units(row) + 1
+        if left < 0:
+            break
+        kept.append(row)
+    more = f"… and {len(rows) - len(kept)} more" if len(kept) < len(rows) else ""
+    return lines(top, *kept, more, bottom)
+
+
 def dotted(*parts: str) -> str:
     """The parts that say something, on one line."""
     return " · ".join(part for part in parts if part)
-
-
-def secret_values(values: Mapping[str, Json], hidden: Iterable[str]) -> Iterable[str]:
-    """The texts of the values of these fields, at any depth."""
-    names = frozenset(hidden)
-    if not names:
-        return
-    for name, value in values.items():
-        if name in names:
-            yield from _leaves(value)
-        elif isinstance(value, Mapping):
-            yield from secret_values(value, names)
-        elif isinstance(value, list | tuple):
-            for item in value:
-                yield from secret_values({"": item}, names)
-
-
-def _leaves(value: Json) -> Iterable[str]:
-    if isinstance(value, Mapping):
-        for item in value.values():
-            yield from _leaves(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _leaves(item)
-    elif value is not None and str(value).strip():
-        yield str(value)
 
 
 def one_line(text: str, most: int) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from bot.telegram.buttons import Page, PageButton
-from bot.telegram.render.message import MESSAGE_MOST, Button, Shown, parsed_units
-from bot.telegram.render.parts import lines
+from bot.telegram.render.message import Button, Rows, Shown
+from bot.telegram.render.parts import fitted, lines
 from bot.telegram.render.safe import brief
 from core.approvals import who_may_sign
 from core.model import PolicyDecision, Risk, Role, Tenant, Verdict
@@ -19,7 +19,6 @@ LIMITS: Final = ("20", "50", "200")
 AS_USUAL: Final = "usual"
 
 _ROW_MOST: Final = 400
-_ROOM: Final = 200
 _DECIDED: Final = {
     PolicyDecision.ALLOW: "✅ It runs at once",
     PolicyDecision.REQUIRES_APPROVAL: "✋ It needs a signature",
@@ -103,19 +102,6 @@ def limit_words(tenant: Tenant) -> str:
     return f"asks above {tenant.ask_above} {tenant.currency}"
 
 
-def fitted(top: str, rows: Sequence[str], bottom: str) -> str:
-    """The rows that there is room for, and how many there are besides."""
-    left = MESSAGE_MOST - _ROOM - parsed_units(top) - parsed_units(bottom)
-    kept: list[str] = []
-    for row in rows:
-        left -= parsed_units(row) + 1
-        if left < 0:
-            break
-        kept.append(row)
-    more = f"… and {len(rows) - len(kept)} more" if len(kept) < len(rows) else ""
-    return lines(top, *kept, more, bottom)
-
-
 def _rule(number: int, rule: Rule) -> str:
     reason = f" — <i>{brief(rule.reason, 150)}</i>" if rule.reason else ""
     return (
@@ -131,7 +117,7 @@ def _limit(tenant: Tenant) -> str:
     return f"Then: amounts up to <b>{shown}</b> run at once, larger ones ask. Set here, by an admin."
 
 
-def _limits(tenant: Tenant) -> tuple[tuple[Button, ...], ...]:
+def _limits(tenant: Tenant) -> Rows:
     buttons = [_choice(f"Ask above {limit}", limit, chosen=tenant.ask_above == limit) for limit in LIMITS]
     return tuple(buttons), (_choice("Ask as usual", AS_USUAL, chosen=tenant.ask_above is None),)
 

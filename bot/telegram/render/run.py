@@ -21,21 +21,25 @@ from bot.telegram.render.message import (
     SUCCESS,
     Button,
     Document,
+    Rows,
     Shown,
+    in_rows,
     on_call,
     parsed_units,
 )
 from bot.telegram.render.parts import Scene, dotted, lines
+from bot.telegram.render.pausing import held
+from bot.telegram.render.report import summary
 from bot.telegram.render.safe import brief
 from bot.telegram.render.times import moment
+from core.engine.report import has_ended
 from core.engine.runs import RunView, asked
 from core.engine.steps import waits_for
 from core.ids import CallId
 from core.lifecycle import ENDS, EXECUTING, Status
+from core.live import Progress
 from core.model import OnFailure, PolicyDecision, StartMode, ToolCall, Vote
 from core.registry import ToolRegistry
-
-Rows = tuple[tuple[Button, ...], ...]
 
 _MARGIN: Final = 60
 _MOST_STEP_ROWS: Final = 20
@@ -61,7 +65,7 @@ def card(
     now: datetime,
     registry: ToolRegistry,
     private: bool,
-    progress_of: Callable[[CallId], tuple[float, str] | None] = lambda call: None,
+    progress_of: Callable[[CallId], Progress | None] = lambda call: None,
     one_by_one: bool = False,
 ) -> Shown:
     """The card of a run: at most 4,096 characters after parsing, however many its steps. It is complete only
@@ -230,6 +234,7 @@ def _standing(run: RunView, scene: Scene, level: _Level) -> Iterator[str]:
         yield signing.signatures(scene)
     elif call.status is Status.PENDING:
         yield _waiting(run, scene)
+        yield held(scene)
         yield parts.approved_by(scene)
     elif call.status in EXECUTING:
         yield parts.bar(scene) or "Running"
@@ -271,7 +276,7 @@ def _came(scene: Scene, level: _Level) -> str:
 def _bottom(run: RunView, scenes: Sequence[Scene]) -> str:
     waits = [each for each in scenes if each.view.call.status in _OPEN]
     if not waits:
-        return parts.asked_by(scenes[0])
+        return lines(summary(run), parts.asked_by(scenes[0]))
     ends = [each.view.call.expires_at for each in waits if each.view.call.expires_at is not None]
     expiry = f"expires {moment(min(ends), now=scenes[0].now)}" if ends else ""
     stops = run.record.on_failure is OnFailure.STOP
@@ -313,8 +318,8 @@ def _buttons(run: RunView, scenes: Sequence[Scene], *, one_by_one: bool) -> Rows
         longer = _on_run("⏱ +1 h", RunVerb.EXTEND_ALL, run) if proposed else None
         rows.append(tuple(button for button in (switch, longer, cancel) if button))
     ways = list(_ways_on(scenes))[: 2 * _MOST_STEP_ROWS]
-    rows += [tuple(ways[at : at + 2]) for at in range(0, len(ways), 2)]
-    return tuple(rows)
+    report = ((_on_run("📄 Report", RunVerb.REPORT, run),),) if has_ended(run) else ()
+    return (*rows, *in_rows(ways, per_row=2), *report)
 
 
 def _for_all(run: RunView, proposed: Sequence[ToolCall]) -> Rows:
@@ -357,7 +362,9 @@ def _ways_on(scenes: Sequence[Scene]) -> Iterator[Button]:
     """What can be done with steps that are over, or that nobody saw the end of."""
     for scene in scenes:
         call = scene.view.call
-        if call.status is Status.INTERRUPTED:
+        if call.status in EXECUTING and not parts.stopping(scene):
+            yield on_call(f"⏹ Cancel {call.step}", Verb.CANCEL, call)
+        elif call.status is Status.INTERRUPTED:
             yield on_call(f"✅ {call.step} was done", Verb.MARK_DONE, call)
             yield on_call(f"❌ {call.step} was not", Verb.MARK_NOT_DONE, call)
         elif call.status is Status.COMPLETED and undo_row(scene):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
 from bot.telegram.buttons import Page, PageButton
-from bot.telegram.render.message import Button, Shown
+from bot.telegram.render.message import Button, Shown, in_rows
 from bot.telegram.render.parts import lines, person
 from bot.telegram.render.safe import brief
 from bot.telegram.render.times import moment
@@ -47,8 +46,8 @@ def settings(who: Person, tenant: Tenant, *, now: datetime, stand_in: str = "") 
             "<code>/settings away until friday</code>, <code>/settings stand-in Bob</code>.</i>",
         ),
         buttons=(
-            *_rows(zones),
-            *_rows(currencies),
+            *in_rows(zones, per_row=_PER_ROW),
+            *in_rows(currencies, per_row=_PER_ROW),
             _presence(who, now),
             (_choice("replies", other, f"Turn replies {other}"),),
         ),
@@ -101,7 +100,3 @@ def no_such_setting(words: str) -> Shown:
 def _choice(name: str, value: str, label: str, *, chosen: str = "") -> Button:
     mark = "✓ " if value == chosen else ""
     return Button(text=mark + label, data=PageButton(Page.SETTING, f"{name}={value}").encode())
-
-
-def _rows(buttons: Sequence[Button]) -> list[tuple[Button, ...]]:
-    return [tuple(buttons[at : at + _PER_ROW]) for at in range(0, len(buttons), _PER_ROW)]

@@ -18,6 +18,7 @@ _EDITS: Final = 2
 _CHANGES: Final = 3
 _VALUE_MOST: Final = 30
 _FIELD_MOST: Final = 24
+_BOUND_MOST: Final = 40
 _NAMES: Final = 3
 _VOTES: Final = 5
 _DENIALS: Final = 3
@@ -66,6 +67,13 @@ def changed(changes: Sequence[tuple[str, Json, Json]]) -> str:
     return ", ".join(told) + (f", and {rest} more" if rest > 0 else "")
 
 
+def bound(field: str, value: Json, hidden: frozenset[str]) -> str:
+    """What a grant binds a field to: this value, or this amount at most."""
+    told = HIDDEN if field in hidden else f"<i>{value_words(value)}</i>"
+    most = " at most" if field == "amount" else ""
+    return f"<i>{brief(field.replace('_', ' '), _BOUND_MOST)}</i>{most} {told}"
+
+
 def signatures(scene: Scene) -> str:
     """Who may sign, by name; how many have, who and when, and who said no."""
     return lines(
@@ -83,7 +91,8 @@ def _signers(scene: Scene) -> str:
 
 
 def _tally(scene: Scene, vote: Vote) -> str:
-    """How many of how many, and who; "" where one is enough and nobody has yet."""
+    """How many of how many, and who, with those whose vote counts no more; "" where one is enough and nobody
+    has voted yet."""
     verdict = scene.view.call.verdict
     approvals = vote is Vote.APPROVED
     word, sign = ("approvals", "✓") if approvals else ("denials", "✗")
@@ -93,8 +102,11 @@ def _tally(scene: Scene, vote: Vote) -> str:
         return ""
     told = [_vote(scene, each, sign) for each in given[:most]]
     more = f"and {len(given) - most} more" if len(given) > most else ""
-    return dotted(f"{word} {len(given)}/{needed}", *told, more)
+    counted = sum(each.person_id not in scene.view.void for each in given)
+    return dotted(f"{word} {counted}/{needed}", *told, more)
 
 
 def _vote(scene: Scene, vote: Approval, sign: str) -> str:
+    if vote.person_id in scene.view.void:
+        return f"{person(vote.person_name)} may not sign any more"
     return f"{person(vote.person_name)} {sign} {moment(vote.at, now=scene.now)}{said(vote)}"

@@ -87,14 +87,19 @@ _ABOUT: Final[Mapping[Role, Sequence[str]]] = {
         "/pending — what waits for your signature",
         "/history — what was done; <code>/history failed 7d</code> narrows it",
         "<code>/call A7F3Q2</code> — one call in full",
-        "/cancel — leave a question; <code>/cancel A7F3Q2</code> withdraws a call",
+        "/cancel — leave a question; <code>/cancel A7F3Q2</code> withdraws or stops a call",
         "/grants — what passes unasked for a while, and how to end it",
+        "/schedules — what is done later or again: <code>every monday 9:00 expense 12 EUR coffee</code>, "
+        "<code>tomorrow 8am create task: call the bank</code>",
         "/policy — what asks, and whom; <code>/policy explain expense 900 EUR desk</code> says why",
         "/whoami and /settings — your role, time zone, currency, replies, quiet hours, away",
     ),
     Role.ADMIN: (
         "/members — who is here; <code>/invite approver</code> brings somebody in",
         "<code>/audit A7F3Q2</code> — the audit trail of a call; /audit — the head of the chain",
+        "/webhooks — which other programs are told what is done, and what they did not take",
+        "/pause — stop what would start; <code>/pause tool create_task for 2h deploy freeze</code>; /resume",
+        "/status — how everything is: queue, workers, alarms",
     ),
 }
 
@@ -165,6 +170,14 @@ def whoami(who: Person, role: Role, tenant: Tenant, *, user_id: int) -> Shown:
 def withdrawn(call: ToolCall) -> Shown:
     """A call was withdrawn by /cancel."""
     return Shown(html=f"✖️ <code>#{call.short_id}</code> is withdrawn. Nothing was changed.")
+
+
+def stopping(call: ToolCall) -> Shown:
+    """A call that runs was asked to stop by /cancel."""
+    return Shown(
+        html=f"⏹ <code>#{call.short_id}</code> is asked to stop. Its card tells what became of it, and what "
+        "was done until then."
+    )
 
 
 def no_access(user_id: int) -> Shown:

@@ -19,15 +19,15 @@ class Toast:
     alert: bool = False
 
 
-def voted(call: ToolCall, vote: Vote) -> Toast:
-    """The vote counted."""
+def voted(call: ToolCall, vote: Vote, *, held: str = "") -> Toast:
+    """The vote counted. `held`: why what was approved does not start now."""
     if vote is Vote.DENIED and call.status is Status.PROPOSED:
         return Toast("Your no counts. More are needed to deny it.")
     if vote is Vote.DENIED:
         return Toast("Denied. Nothing was changed.")
     if call.status is Status.PROPOSED:
         return Toast("Your signature counts. More are needed.")
-    return Toast("Approved. It runs now.")
+    return Toast(f"Approved. It waits: {held}." if held else "Approved. It runs now.")
 
 
 def once_more() -> Toast:
@@ -68,6 +68,18 @@ def revoked() -> Toast:
     return Toast("Revoked. Calls like it are asked for again.")
 
 
+def replaying(signals: int) -> Toast:
+    """What a webhook did not take is sent again."""
+    if not signals:
+        return Toast("Nothing was left to send again.")
+    return Toast(f"{'1 signal is' if signals == 1 else f'{signals} signals are'} being sent again.")
+
+
+def report_follows() -> Toast:
+    """A run's report was sent."""
+    return Toast("Here it is, below.")
+
+
 def nothing_more() -> Toast:
     """Next, where nothing follows."""
     return Toast("Nothing more waits for your signature.")
@@ -90,6 +102,12 @@ def voted_before(call: ToolCall, approval: Approval) -> Toast:
 def withdrawn() -> Toast:
     """A call was withdrawn."""
     return Toast("Withdrawn. Nothing was changed.")
+
+
+def stopping(*, again: bool) -> Toast:
+    """A call that runs was asked to stop."""
+    said = "It was asked to stop already." if again else "It is asked to stop."
+    return Toast(f"{said} The card tells what became of it.")
 
 
 def undoing(asked: object) -> Toast:

@@ -16,6 +16,7 @@ def upgrade() -> None:
     _schedules()
     _watching()
     _signals()
+    _erasing()
 
 
 def _partial(name: str, table: str, columns: list[str], where: str, *, unique: bool = False) -> None:
@@ -110,6 +111,17 @@ def _schedules() -> None:
         "next_at IS NOT NULL AND paused_at IS NULL AND ended_at IS NULL",
     )
     op.create_index("ix_schedules_tenant_id", "schedules", ["tenant_id", "id"])
+    op.create_table(
+        "schedule_times",
+        sa.Column("schedule_id", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("call_id", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["schedule_id"], ["schedules.id"], name=op.f("fk_schedule_times_schedule_id")
+        ),
+        sa.PrimaryKeyConstraint("schedule_id", "at", name=op.f("pk_schedule_times")),
+        sa.UniqueConstraint("call_id", name=op.f("uq_schedule_times_call_id")),
+    )
 
 
 def _watching() -> None:
@@ -125,8 +137,12 @@ def _watching() -> None:
         sa.Column("count", sa.Integer(), nullable=False),
         sa.Column("told_at", sa.BigInteger(), nullable=True),
         sa.Column("cleared_at", sa.BigInteger(), nullable=True),
+        sa.Column("seen_at", sa.BigInteger(), nullable=True),
+        sa.Column("seen_by", sa.Text(), nullable=True),
+        sa.Column("escalated_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_alarms")),
     )
+    _partial("ix_outcomes_bad", "outcomes", ["completed_at"], "status IN ('failed','timed_out')")
     _partial("uq_alarms_live", "alarms", ["tenant_id", "kind", "subject"], "cleared_at IS NULL", unique=True)
     op.create_table(
         "workers",
@@ -155,6 +171,7 @@ def _signals() -> None:
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_signals")),
         sa.UniqueConstraint("subject", "kind", name=op.f("uq_signals_subject_kind")),
     )
+    _partial("ix_signals_finished", "signals", ["seq"], "kind = 'EXECUTION_FINISHED'")
     op.create_table(
         "webhooks",
         sa.Column("id", sa.Text(), nullable=False),
@@ -181,6 +198,44 @@ def _signals() -> None:
         sa.Column("error", sa.Text(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("replayed_at", sa.BigInteger(), nullable=True),
+        sa.Column("asked_at", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(["webhook_id"], ["webhooks.id"], name=op.f("fk_dead_letters_webhook_id")),
         sa.PrimaryKeyConstraint("webhook_id", "seq", name=op.f("pk_dead_letters")),
     )
+
+
+# What may be done to rows that are append-only: a person's content is taken out, and all else stays. The chain
+# covers a hash of the content; an outcome keeps what became of the call.
+_ERASED = {
+    "audit_events": (
+        r"""NEW.content = '{"erased"\:true}' AND NEW.salt = '' AND OLD.kind <> 'content.erased'""",
+        ("tenant_id", "seq", "account_id", "at", "kind", "actor", "call_id"),
+        ("content_hash", "prev_hash", "hash"),
+    ),
+    "outcomes": (
+        "NEW.result = 'null' AND NEW.formatted = '' AND NEW.external_refs = '{}'"
+        " AND (NEW.error = 'Erased.' OR (NEW.error IS NULL AND OLD.error IS NULL))",
+        ("call_id", "tenant_id", "account_id", "status", "error_class", "started_at", "completed_at"),
+        ("duration_ms", "attempt_count", "worker", "marked_by"),
+    ),
+}
+
+
+def _erasing() -> None:
+    on_sqlite = op.get_bind().dialect.name == "sqlite"
+    same = "IS" if on_sqlite else "IS NOT DISTINCT FROM"
+    for table, (erased, *kept) in _ERASED.items():
+        stays = " AND ".join(f"NEW.{column} {same} OLD.{column}" for columns in kept for column in columns)
+        allowed = f"{erased} AND {stays}"
+        if on_sqlite:
+            op.execute(f"DROP TRIGGER IF EXISTS {table}_no_UPDATE")
+            op.execute(
+                f"CREATE TRIGGER {table}_no_UPDATE BEFORE UPDATE ON {table} WHEN NOT ({allowed})"
+                f" BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+            )
+        else:
+            op.execute(f"DROP TRIGGER IF EXISTS {table}_no_update ON {table}")
+            op.execute(
+                f"CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} FOR EACH ROW"
+                f" WHEN (NOT ({allowed})) EXECUTE FUNCTION append_only()"
+            )

@@ -115,7 +115,10 @@ def test_waiting_runs_what_needs_no_signature() -> None:
     again = countersign("run-file", plan(), "--wait").stdout
     assert "Two expenses and a task" in again
     assert "completed" in again
-    assert "It has ended." in again
+    assert "It has ended: 3 done, " in again
+    assert found["summary"].startswith("3 done, ")
+    results = json.loads(Path(found["results"]).read_text(encoding="utf-8"))
+    assert [each["status"] for each in results["calls"]] == ["completed"] * 3
 
 
 @pytest.mark.usefixtures("admin")
@@ -171,6 +174,12 @@ def test_a_dry_run_records_nothing_and_works_beside_a_running_bot() -> None:
         ('[[step]]\ntool = "list_tasks"\nneeds = [1]', "line 3", "the first step needs none"),
         ('[[step]]\ntool = "list_tasks"\nneeds = ["1"]', "line 3", "numbers of earlier steps"),
         ('step = ["list_tasks"]', "plan.toml", "a table with tool"),
+        pytest.param(
+            f"[[step]]\nneeds = [{'1' * 5_000}]",
+            "plan.toml",
+            "a number that is far too long",
+            id="long number",
+        ),
     ],
 )
 def test_a_mistake_is_told_with_its_place_and_what_would_be_right(text: str, place: str, remedy: str) -> None:
@@ -190,7 +199,13 @@ def test_arguments_that_do_not_fit_are_told_with_their_line() -> None:
 
 @pytest.mark.parametrize(
     ("text", "told_of"),
-    [("{", "line 1"), ("[]", "an object"), ("[" * 100_000, "nested"), ('{"step": [3]}', "step 1")],
+    [
+        ("{", "line 1"),
+        ("[]", "an object"),
+        ("[" * 100_000, "nested"),
+        pytest.param(f'{{"title": {"1" * 5_000}}}', "a number that is far too long", id="long number"),
+        ('{"step": [3]}', "step 1"),
+    ],
 )
 def test_a_mistake_in_json_is_told(text: str, told_of: str) -> None:
     assert told_of in wrong(plan(text, "plan.json"))

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.adapters import Carrier, Unavailable
 from core.approvals import Tally, consent_digest_of
 from core.errors import Code, Refusal
 from core.guards import ENTRY, GUARDS, Facts, check, not_found, visible
-from core.ids import AccountId, PersonId, TenantId
+from core.ids import AccountId, PersonId, SwitchId, TenantId
 from core.lifecycle import Status
-from core.model import SYSTEM, Channel, Conversation, Principal, Role, Tenant, ToolCall
+from core.limits import Limited, Window
+from core.model import SYSTEM, Channel, Conversation, Principal, Role, Switch, Target, Tenant, ToolCall
+from tests.kit.clock import NOON
 from tests.kit.records import ALLOWS, ASKS, DENIES, approval, call
 from tests.kit.tools import tool
 
@@ -69,6 +73,20 @@ FOREIGN = Principal(
 )
 GUS = replace(ANN, person=PersonId("gus"), tenant=TenantId("umbrella"))
 
+PAUSE = Switch(
+    id=SwitchId("s"),
+    tenant_id=ACME,
+    target=Target.EVERYTHING,
+    name="",
+    reason="deploy freeze",
+    by_id=PersonId("dan"),
+    by_name="Dan",
+    created_at=NOON,
+    until=NOON + timedelta(hours=1),
+)
+DOWN = Unavailable(adapter="mail", retry_after_s=30.0)
+LIMITED = Limited(window=Window(whose="this team", bucket="b", limit="60/minute"), retry_after_s=12.4)
+
 # number, what makes it fail, code, HTTP status (SPEC 2)
 FAILURES: list[tuple[int, dict[str, Any], str, int]] = [
     (1, {"by": replace(ANN, person=None)}, "unauthenticated", 401),
@@ -92,6 +110,9 @@ FAILURES: list[tuple[int, dict[str, Any], str, int]] = [
     (12, {"tally": Tally(approvals=(), needed=1)}, "approval_invalid", 403),
     (12, {"tally": None}, "approval_invalid", 403),
     (12, {"tally": None, "grant_fault": "It was revoked."}, "approval_invalid", 403),
+    (13, {"held": PAUSE}, "paused", 503),
+    (14, {"limited": LIMITED}, "rate_limited", 429),
+    (15, {"carrier": DOWN}, "adapter_unavailable", 503),
 ]
 
 
@@ -114,10 +135,16 @@ INDEPENDENT: list[tuple[int, dict[str, Any]]] = [
     (10, {"tool": None}),
     (11, {"today": DENIES}),
     (12, {"tally": None}),
+    (13, {"held": PAUSE}),
+    (14, {"limited": LIMITED}),
+    (15, {"carrier": DOWN}),
 ]
 CODES = {3: "tenant_unknown", 5: "not_a_member", 7: "not_pending", 10: "tool_not_found"} | {
     11: "policy_forbids",
     12: "approval_invalid",
+    13: "paused",
+    14: "rate_limited",
+    15: "adapter_unavailable",
 }
 
 
@@ -156,7 +183,7 @@ def test_the_order_holds_for_any_mixture(chosen: list[int]) -> None:
 
 def test_entry_is_the_first_five() -> None:
     assert list(ENTRY) == list(GUARDS[:5])
-    assert len(GUARDS) == 12
+    assert len(GUARDS) == 15
 
 
 def test_an_absent_and_a_foreign_call_get_the_same_answer_word_for_word() -> None:
@@ -241,6 +268,31 @@ def test_a_grant_is_no_way_round_the_others() -> None:
 def test_a_policy_that_was_not_asked_lets_nothing_through() -> None:
     with pytest.raises(Refusal, match="cannot be evaluated"):
         GUARDS[11](facts(today=None, grant_fault=""))
+
+
+def test_a_pause_says_why_and_when_to_try_again() -> None:
+    refused = refusal(held=PAUSE, at=NOON)
+    assert (
+        refused.message == "Paused by Dan: deploy freeze. The call waits, and is taken once the pause ends."
+    )
+    assert refused.retry_after_s == 3600
+    assert refused.details == {"reason": "deploy freeze", "until": "2026-11-20T13:00:00+00:00"}
+    endless = refusal(held=replace(PAUSE, until=None), at=NOON)
+    assert (endless.retry_after_s, endless.details["until"]) == (None, None)
+    assert refusal(held=PAUSE).retry_after_s is None
+
+
+def test_an_adapter_that_is_cut_off_says_when_it_is_tried_again() -> None:
+    refused = refusal(carrier=DOWN)
+    assert (refused.retry_after_s, refused.details["adapter"]) == (30.0, "mail")
+    check(facts(carrier=Carrier(adapter="mail")))
+
+
+def test_a_limit_says_when_the_next_one_may_start() -> None:
+    refused = refusal(limited=LIMITED)
+    assert refused.retry_after_s == 12.4
+    assert "60/minute for this team" in refused.message
+    assert "in 13 s" in refused.message
 
 
 def test_checks_after_the_sixth_need_a_call() -> None:

@@ -154,6 +154,12 @@ def test_each_mistake_is_named_with_its_line_and_what_would_be_right(text: str, 
     assert says in raised.value.message
 
 
+@pytest.mark.parametrize("value", ["[" * 10_000, "9" * 5_000], ids=["nested", "long number"])
+def test_what_the_toml_reader_itself_breaks_at_is_a_mistake_too(value: str) -> None:
+    with pytest.raises(PolicyError, match="nested too deeply, or holds a number that is far too long"):
+        load_policy(after(f"count = {value}"), tools=TOOLS)
+
+
 def test_a_text_that_breaks_off_is_said_to_do_so_on_its_last_line() -> None:
     with pytest.raises(PolicyError) as raised:
         load_policy('[[rule]]\ndecision = "allow"\n[[rule', tools=TOOLS)

@@ -75,9 +75,16 @@ def test_a_person_s_mark_is_no_duration() -> None:
 
 
 def test_a_long_result_says_where_the_whole_is() -> None:
-    made = shown(view(call(Status.COMPLETED), outcome=outcome(Status.COMPLETED, formatted="line\n" * 2000)))
+    long = view(call(Status.COMPLETED), outcome=outcome(Status.COMPLETED, formatted="line\n" * 2000))
+    made = shown(long, private=False)
     assert "<blockquote expandable>line\nline" in made.html
     assert "… (whole: <code>/call A7F3Q2</code>)" in made.html
+    assert made.document is None
+    made = shown(long)
+    assert "… (all of it: in the file below)" in made.html
+    assert made.document is not None
+    assert made.document.content == "line\n" * 2000
+    assert shown(done()).document is None
     assert "whole" not in said(done())
 
 

@@ -43,9 +43,16 @@ def test_a_list_is_quoted_as_it_is() -> None:
     assert plain_line(seen).html.endswith("</blockquote>\n<code>#A7F3Q2</code>")
 
 
-@pytest.mark.parametrize("status", [Status.PENDING, Status.RUNNING, Status.VALIDATING])
-def test_a_line_on_its_way_says_so(status: Status) -> None:
-    assert plain_line(in_status(status)).html == "⏳ <b>Add expense of 900.00 EUR for new desk</b> …"
+def test_a_line_on_its_way_says_so() -> None:
+    made = plain_line(in_status(Status.PENDING))
+    assert made.html == "⏳ <b>Add expense of 900.00 EUR for new desk</b> …"
+
+
+@pytest.mark.parametrize("status", [Status.RUNNING, Status.VALIDATING])
+def test_a_line_that_takes_long_can_be_stopped(status: Status) -> None:
+    made = plain_line(in_status(status, attempts=1))
+    assert text_of(made.html) == "⏳ Add expense of 900.00 EUR for new desk · #A7F3Q2"
+    assert labels(made) == ["⏹ Cancel"]
 
 
 def test_a_line_that_failed_says_why_in_two_lines() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from bot.telegram.buttons import Verb
 from core.lifecycle import Status
+from core.live import Progress
 from core.model import StartMode
 from tests.unit.render.kit import (
     ALLOWED,
@@ -53,16 +55,28 @@ def test_what_policy_allowed_does_not_claim_a_person() -> None:
     ],
 )
 def test_running_shows_how_far_it_is(fraction: float, bar: str) -> None:
-    made = shown(in_status(Status.RUNNING, attempts=1), progress=(fraction, "printing\nthe label"))
+    made = shown(in_status(Status.RUNNING, attempts=1), progress=Progress(fraction, "printing\nthe label"))
     assert f"{bar} · <i>printing ↵ the label</i>" in made.html
     assert made.html.startswith("🔵 <b>Running</b>")
+    assert labels(made) == ["⏹ Cancel"]
+
+
+def test_running_shows_the_last_lines_and_who_asked_it_to_stop() -> None:
+    told = Progress(None, "", ("shelf 1: <b>10</b> boxes", "shelf 2: 17 boxes"))
+    made = shown(in_status(Status.RUNNING, attempts=1), progress=told)
+    assert "<blockquote>shelf 1: &lt;b&gt;10&lt;/b&gt; boxes\nshelf 2: 17 boxes</blockquote>" in made.html
+    assert "▱" not in made.html
+    asked = replace(attempt(1), stop_by="Ann <i>")
+    made = shown(view(call(Status.RUNNING, attempts=1), attempts=(asked,)), progress=told)
+    assert made.html.startswith("🔵 <b>Stopping…</b>")
+    assert "<b>Ann &lt;i&gt;</b> asked it to stop." in made.html
     assert made.buttons == ()
 
 
 def test_running_without_progress_says_when_it_started() -> None:
     assert "Started 13:59 UTC" in said(in_status(Status.RUNNING, attempts=1))
     assert "▱" not in said(in_status(Status.RUNNING, attempts=1))
-    assert "100 %" in text_of(shown(in_status(Status.RUNNING), progress=(1.0, " ")).html)
+    assert "100 %" in text_of(shown(in_status(Status.RUNNING), progress=Progress(1.0, " ")).html)
     again = view(call(Status.RUNNING, attempts=2), attempts=(attempt(1), attempt(2)))
     assert "attempt 2, the worker before it stopped" in said(again)
     assert said(in_status(Status.VALIDATING)).startswith("🔵 Running, checking the result")

@@ -11,6 +11,7 @@ import pytest
 from bot.telegram.buttons import CallButton, Verb, decode
 from bot.telegram.render.card import end_reply
 from core.lifecycle import Status
+from core.live import Progress
 from core.tool import Tool
 from tests.unit.render.kit import (
     ARGUMENTS,
@@ -96,6 +97,8 @@ def test_a_quorum_shows_its_tally_and_a_verdict_its_note() -> None:
     assert "approvals 1/2" in text
     assert "approvals 1/2 · Anna ✓ 13:58 UTC: “fine by me”" in text
     assert "💡 You are the only member here" in text
+    text = said(replace(view(call(verdict=verdict), vote()), void=frozenset({vote().person_id})))
+    assert "approvals 0/2 · Anna may not sign any more" in text
     assert "approvals" not in said(in_status(Status.PROPOSED))
 
 
@@ -188,7 +191,7 @@ def test_in_a_group_sensitive_values_are_masked_everywhere() -> None:
         made.html,
         shown(failed, known=SECRET, private=False).html,
         plain_line(failed, known=SECRET).html,
-        shown(running, known=SECRET, private=False, progress=(0.5, "saying hunter22")).html,
+        shown(running, known=SECRET, private=False, progress=Progress(0.5, "saying hunter22")).html,
         end_reply(failed).html,
     ]
     for secret in ("hunter22", "x9secret", "qwerty12", "asdf1234"):

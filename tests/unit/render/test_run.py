@@ -20,6 +20,7 @@ from core.digest import Json
 from core.engine.runs import RunView, asked, run_digest
 from core.ids import CallId, RunId
 from core.lifecycle import Status
+from core.live import Progress
 from core.model import CallView, OnFailure, Run, StartMode, Vote
 from core.registry import ToolRegistry
 from tests.unit.render.hostile import hostile
@@ -147,7 +148,7 @@ def test_the_first_line_says_what_is_most_pressing(statuses: tuple[Status, ...],
 def test_where_each_step_stands() -> None:
     waiting = view(call(W, start_mode=StartMode.AFTER), vote())
     by_hand = view(call(W, start_mode=StartMode.MANUAL, verdict=ALLOWED))
-    text = said(run_of(view(call(R)), waiting, by_hand), progress_of=lambda _: (0.5, "half"))
+    text = said(run_of(view(call(R)), waiting, by_hand), progress_of=lambda _: Progress(0.5, "half"))
     assert "50 %" in text
     assert "Approved, waits for step 1" in text
     assert "Approved by Anna" in text
@@ -305,7 +306,7 @@ def test_ways_on_from_steps_that_are_over() -> None:
         view(call(Status.INTERRUPTED)),
     )
     assert labels(shown(run)) == ["↩️ Undo 1", "🔁 Retry 2", "✅ 3 was done", "❌ 3 was not"]
-    assert labels(shown(steps_in(Status.DENIED))) == []
+    assert labels(shown(steps_in(Status.DENIED))) == ["📄 Report"]
 
 
 def test_what_waits_to_run_can_be_withdrawn() -> None:
@@ -362,7 +363,9 @@ def test_t10_hostile_text_is_harmless_on_the_card_of_a_run() -> None:
         ]
         for run in (run_of(*some, title=text or "x") for some in (views, views[:2])):
             for private in (True, False):
-                made = shown(run, private=private, progress_of=lambda _, text=text: (0.5, text))
+                made = shown(
+                    run, private=private, progress_of=lambda _, text=text: Progress(0.5, text, (text,))
+                )
                 no_forged_line(made)
                 nothing_hidden(made)
         tried += 1

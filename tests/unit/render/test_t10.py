@@ -13,6 +13,7 @@ from bot.telegram.render.card import end_reply, line
 from bot.telegram.render.lists import call_details
 from bot.telegram.render.message import Shown
 from core.lifecycle import Status
+from core.live import Progress
 from core.model import CallView, Vote
 from core.registry import ToolRegistry
 from tests.unit.render.hostile import FULL, hostile
@@ -69,7 +70,7 @@ def test_t10_hostile_text_is_harmless_on_every_card() -> None:
     for text in hostile():
         for seen in views_of(text):
             made = [
-                shown(seen, private=True, progress=(0.5, text)),
+                shown(seen, private=True, progress=Progress(0.5, text, (text,))),
                 shown(seen, private=False),
                 line(seen, tool=TOOL, now=NOW, registry=registry, private=True),
                 end_reply(seen),

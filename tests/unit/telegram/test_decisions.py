@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.telegram.decisions import COMMENT_MOST, REASONS, read_decision
+from bot.telegram.decisions import REASONS, read_decision
 from core.model import Vote
 
 
@@ -75,10 +75,9 @@ def test_whatever_is_read_as_an_approval_begins_with_the_word(text: str) -> None
         assert text.strip().casefold().startswith(("ok", "yes", "approve"))
 
 
-def test_a_comment_is_cut_to_what_is_kept() -> None:
-    found = read_decision("no: " + "x" * 9000)
-    assert found is not None
-    assert len(found[1]) == COMMENT_MOST
+def test_a_comment_is_read_whole_however_long_it_is() -> None:
+    assert read_decision("no: " + "x" * 9000) == (Vote.DENIED, "x" * 9000)
+    assert read_decision("ok: " + "x" * 9000) == (Vote.APPROVED, "x" * 9000)
 
 
 def test_the_quick_reasons_are_the_usual_ones() -> None:

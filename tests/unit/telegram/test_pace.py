@@ -103,3 +103,18 @@ async def test_switched_off_it_lets_everything_through(clock: Clock) -> None:
     pace = Pace(off=True, monotonic=clock)
     await send(pace, clock, MIA, 1000)
     assert clock.slept == 0
+
+
+async def test_progress_leaves_room_for_what_is_to_be_told(clock: Clock) -> None:
+    pace = Pace(monotonic=clock)
+    for chat, window in ((MIA, PRIVATE), (TEAM, GROUP)):
+        begun = clock.now
+        while pace.delay(chat, leave=3) == 0:
+            await pace.wait(chat)
+        assert clock.now == begun
+        assert len(pace._chats[chat]) == window.most - 3
+        assert pace.delay(chat, leave=3) == window.seconds
+        assert pace.delay(chat, leave=0) == 0
+        clock.now += window.seconds
+        assert pace.delay(chat, leave=3) == 0
+    assert Pace(off=True).delay(MIA, leave=3) == 0

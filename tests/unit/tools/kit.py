@@ -76,6 +76,9 @@ class Stop:
         self.looks += 1
         return self.after is not None and self.looks > self.after
 
+    def on_asked(self, tell: Callable[[], None]) -> None:
+        """Whoever runs the tool would be told; here nobody does."""
+
 
 @dataclass
 class Told:

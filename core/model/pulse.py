@@ -1,0 +1,38 @@
+"""How the bot is, in numbers: what waits, and what runs or went wrong lately."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from core.ids import CallId, TenantId
+from core.lifecycle import Status
+
+MOST_COUNTED: Final = 10_000
+"""Nobody counts beyond this: a backlog of so many says "that many or more"."""
+MOST_LISTED: Final = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """How much waits (up to MOST_COUNTED), and since when the oldest of it does."""
+
+    count: int = 0
+    since: datetime | None = None
+
+
+NOTHING: Final = Backlog()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doing:
+    """A call that is being executed, or was and did not go well. `at` is when it began, or when it ended."""
+
+    call_id: CallId
+    short_id: str
+    tenant_id: TenantId
+    tool: str
+    at: datetime
+    status: Status
+    error_class: str | None = None

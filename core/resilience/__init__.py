@@ -1,0 +1,1 @@
+"""When an adapter is called, and when not: the breaker."""

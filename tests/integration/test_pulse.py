@@ -1,0 +1,75 @@
+"""What alarms, metrics and the status are read from: exact where little waits, cheap whatever the history."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+
+from core.lifecycle import Status
+from core.ports import Records
+from storage.records import pulse as queries
+from storage.statements import Statement
+from tests.kit.world import ACME, UMBRELLA, World
+
+GROWING = ("tool_calls", "outcomes", "attempts", "outbox", "inbox", "audit_events")
+"""Tables that history fills."""
+
+
+def statements() -> dict[str, Statement]:
+    found: dict[str, Statement] = {}
+    for name, value in vars(queries).items():
+        several = value.items() if isinstance(value, dict) else [("", value)]
+        found |= {f"{name}{key}": each for key, each in several if isinstance(each, Statement)}
+    del found["_SIZEpostgresql"]
+    return found
+
+
+async def test_the_pulse_counts_what_is_there(world: World) -> None:
+    await world.done()
+    waits = await world.propose("high_once")
+    await world.approved("high_once")
+    started = await world.started(await world.approved("high_once"))
+    failed, late = await world.done("fails"), await world.done("slow")
+    since = world.clock.now() - timedelta(minutes=5)
+
+    def look_at(records: Records) -> dict[str, Any]:
+        pulse = records.pulse
+        return {
+            "proposed": pulse.waiting(Status.PROPOSED),
+            "of_acme": pulse.waiting(Status.PROPOSED, tenant=ACME).count,
+            "of_umbrella": pulse.waiting(Status.PROPOSED, tenant=UMBRELLA).count,
+            "pending": pulse.waiting(Status.PENDING).count,
+            "tools": pulse.pending_tools(),
+            "running": [each.call_id for each in pulse.running()],
+            "wrong": [(each.call_id, each.error_class) for each in pulse.went_wrong(since=since)],
+            "outbox": pulse.outbox().count,
+            "inbox": pulse.inbox().count,
+            "dead": pulse.dead_letters(),
+            "aside": pulse.set_aside(since=since).count,
+            "size": pulse.size(),
+        }
+
+    found = await world.read(look_at)
+    assert (found["proposed"].count, found["proposed"].since) == (1, waits.created_at)
+    assert (found["of_acme"], found["of_umbrella"]) == (1, 0)
+    assert found["pending"] == 1
+    assert found["tools"] == [(ACME, "high_once", 1)]
+    assert found["running"] == [started.call.id]
+    assert found["wrong"] == [(failed.id, "paper"), (late.id, "timeout")]
+    assert found["outbox"] > 0
+    assert (found["inbox"], found["dead"], found["aside"]) == (0, {}, 0)
+    assert found["size"] > 10_000
+
+
+async def test_no_look_reads_through_a_table_that_history_fills(sqlite_world: World) -> None:
+    partial = ("ix_inbox_undone", "ix_outbox_waiting", "ix_attempts_lease", "ix_tool_calls_waiting")
+    looked_at = statements()
+    assert len(looked_at) > 10
+    for name, statement in looked_at.items():
+        sql, bound = statement.on("sqlite")
+        values = [bound.get(each, "0") for each in re.findall(r":(\w+)", sql)]
+        plan = sqlite_world.sql("EXPLAIN QUERY PLAN " + re.sub(r":\w+", "?", sql), *values)
+        for step in (row[3] for row in plan):
+            if re.match(rf"SCAN ({'|'.join(GROWING)})\b", step):
+                assert step.endswith(partial), (name, step)

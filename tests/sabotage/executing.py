@@ -1,0 +1,85 @@
+"""Controls of what runs: how much at a time, in whose turn, stopped by whom, and that it is known to have."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.sabotage.control import Control
+
+QUEUE: Final = "tests/unit/workers/test_queue.py"
+EXECUTOR: Final = "tests/integration/test_executor.py"
+RUNNER: Final = "tests/unit/core/test_runner.py"
+STOPPING: Final = "tests/e2e/test_stopping.py"
+
+EXECUTING: Final = (
+    Control(
+        name="how many run of a team",
+        file="bot/workers/queue.py",
+        old="            if self._by_tenant[tenant] >= self._slots.per_tenant:\n                continue\n",
+        new="",
+        tests=(f"{QUEUE}::test_nothing_is_over_a_limit_nothing_is_lost_and_slots_are_used",),
+    ),
+    Control(
+        name="how many run of a tool",
+        file="bot/workers/queue.py",
+        old="self._by_tool[waiting[0].tool] < self._slots.per_tool and ",
+        new="",
+        tests=(f"{QUEUE}::test_nothing_is_over_a_limit_nothing_is_lost_and_slots_are_used",),
+    ),
+    Control(
+        name="teams take turns",
+        file="bot/workers/queue.py",
+        old="        self._tenants.move_to_end(tenant)\n",
+        new="",
+        tests=(f"{QUEUE}::test_a_flood_holds_nobody_up",),
+    ),
+    Control(
+        name="people take turns",
+        file="bot/workers/queue.py",
+        old="        people.move_to_end(person)\n",
+        new="",
+        tests=(f"{QUEUE}::test_a_flood_holds_nobody_up",),
+    ),
+    Control(
+        name="one try for all that is held",
+        file="bot/workers/queue.py",
+        old="            hold.until = math.inf\n",
+        new="            hold.seconds += 0\n",
+        tests=(f"{QUEUE}::test_what_is_held_costs_one_try_and_a_longer_one_each_time",),
+    ),
+    Control(
+        name="what is offered in one go starts in order",
+        file="bot/workers/turns.py",
+        old="            asyncio.get_running_loop().call_soon(self._look)\n",
+        new="            self._look()\n",
+        tests=("tests/unit/workers/test_turns.py::test_what_is_offered_in_one_go_starts_in_order",),
+    ),
+    Control(
+        name="what runs hears that it is to stop",
+        file="bot/workers/executor.py",
+        old="            hand.stop.ask()\n",
+        new="            pass\n",
+        tests=(f"{EXECUTOR}::test_a_running_call_is_stopped_and_keeps_what_it_had",),
+    ),
+    Control(
+        name="cancelled only where it is known to have stopped",
+        file="core/runner.py",
+        old="        return replace(still, status=Status.INTERRUPTED)\n",
+        new="        return replace(still, status=Status.CANCELLED)\n",
+        tests=(f"{RUNNER}::test_a_tool_that_does_not_stop_when_asked_is_interrupted",),
+    ),
+    Control(
+        name="what an asked call's dead worker held is not run again",
+        file="core/engine/recover.py",
+        old="        elif attempt.stop_by is not None:\n",
+        new="        elif attempt.stop_by == '':\n",
+        tests=("tests/integration/test_engine_recover.py::test_what_was_asked_to_stop_is_not_run_again",),
+    ),
+    Control(
+        name="what is to be told goes before progress",
+        file="bot/telegram/relay.py",
+        old="            return full\n        message_id = waiting.pop()\n",
+        new="            pass\n        message_id = waiting.pop()\n",
+        tests=(f"{STOPPING}::test_the_end_is_told_though_progress_would_fill_the_window",),
+    ),
+)

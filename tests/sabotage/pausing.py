@@ -1,0 +1,76 @@
+"""Controls of what may start now: the kill switch and the rate limits."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.sabotage.control import Control
+
+SWITCHES: Final = "tests/integration/test_switches.py"
+RATES: Final = "tests/integration/test_rates.py"
+
+HALTED: Final = (
+    Control(
+        name="nothing starts while paused",
+        file="core/guards.py",
+        old="    _not_paused,  # 13\n",
+        new="",
+        tests=(f"{SWITCHES}::test_nothing_starts_after_a_pause_was_committed",),
+    ),
+    Control(
+        name="no more start than the limits let",
+        file="core/guards.py",
+        old="    _under_limits,  # 14\n",
+        new="",
+        tests=(f"{RATES}::test_what_is_over_the_limit_waits_and_is_started_at_the_very_edge",),
+    ),
+    Control(
+        name="a start is counted",
+        file="core/engine/execute.py",
+        old="        count(records.rates, facts.windows, now=now.wall)\n",
+        new="",
+        tests=(f"{RATES}::test_a_hundred_starts_at_once_are_never_more_than_the_limit",),
+    ),
+    Control(
+        name="only an admin pauses and resumes",
+        file="core/engine/switches.py",
+        old="    if tenant is None or not (is_at_machine(by) or facts.role is Role.ADMIN):",
+        new="    if tenant is None:",
+        tests=(f"{SWITCHES}::test_t05_who_may_pause_and_resume",),
+    ),
+    Control(
+        name="only the bot's own admins pause all teams",
+        file="core/engine/switches.py",
+        old="    if not is_at_machine(by) and env.home not in {None, tenant.id}:",
+        new="    if tenant is None:",
+        tests=(f"{SWITCHES}::test_t05_who_may_pause_and_resume",),
+    ),
+    Control(
+        name="a pause stops its own team only",
+        file="core/switches.py",
+        old="    if switch.tenant_id is not None and switch.tenant_id != tenant_id:",
+        new="    if not tenant_id:",
+        tests=(f"{SWITCHES}::test_a_pause_of_one_team_is_no_other_teams_business",),
+    ),
+    Control(
+        name="a pause of another team is not found",
+        file="core/engine/switches.py",
+        old="        if found is None or found.tenant_id not in {None, tenant_id}:",
+        new="        if found is None:",
+        tests=(f"{SWITCHES}::test_a_pause_of_one_team_is_no_other_teams_business",),
+    ),
+    Control(
+        name="who paused all teams is not named to the others",
+        file="core/switches.py",
+        old="    return replace(switch, by_id=None, by_name=SOMEBODY_ELSE)",
+        new="    return switch",
+        tests=(f"{SWITCHES}::test_a_pause_of_all_teams_names_nobody_to_the_others",),
+    ),
+    Control(
+        name="a pause that was rolled back is forgotten",
+        file="storage/records/all.py",
+        old="        self.switches.forget()\n",
+        new="",
+        tests=(f"{SWITCHES}::test_a_pause_that_is_rolled_back_stops_nothing",),
+    ),
+)
