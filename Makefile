@@ -13,7 +13,7 @@
 PYTHON ?= python3
 ARGS ?=
 TEST_ARGS ?=
-WORKERS ?= 3
+WORKERS ?= 4
 
 BIN := .venv/bin
 # Long files first. The catalogue, and what tells coverage nothing new, is run without it: it would take twice as long.

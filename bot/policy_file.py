@@ -13,7 +13,7 @@ from typing import Final
 
 from bot.logs import get_logger
 from core.digest import Json
-from core.errors import ConfigError, StorageUnavailable
+from core.errors import ConfigError, CorruptRecord, StorageUnavailable
 from core.ids import TenantId
 from core.model import SYSTEM
 from core.policy import DEFAULT_POLICY, Policy, PolicyError, Rule, load_policy
@@ -115,7 +115,7 @@ class PolicyFile:
             await asyncio.sleep(self._every_s)
             try:
                 await self.look()
-            except StorageUnavailable as error:
+            except (StorageUnavailable, CorruptRecord) as error:
                 log.warning("the policy file is read again later", error=str(error))
 
     async def look(self) -> Reloaded | None:

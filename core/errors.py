@@ -187,4 +187,9 @@ class ConfigError(CountersignError):
 
 
 class StorageUnavailable(CountersignError):
-    """The unit of work was not committed and left nothing behind. Trying again is safe."""
+    """The unit of work was not committed and left nothing behind; where that is `unknown`, it may have been.
+    Trying again is safe either way."""
+
+    def __init__(self, message: str, *, unknown: bool = False) -> None:
+        super().__init__(message)
+        self.unknown = unknown

@@ -10,11 +10,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Final, Protocol
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
 
 from core.ids import PersonId, TenantId
 
+if TYPE_CHECKING:
+    from core.windows import Hits
+
+AHEAD: Final = timedelta(minutes=1)
+"""So far clocks of processes may be apart, or a unit have waited. What was counted further ahead of now was
+counted by a clock that has been set back since, and stands for nothing."""
 _SHAPE: Final = re.compile(r"([1-9]\d{0,5})/(second|minute|hour|day)")
 
 
@@ -44,18 +50,6 @@ class Limited:
     retry_after_s: float
 
 
-class Hits(Protocol):
-    """Where starts are counted: see `core.ports.Rates`."""
-
-    def hit(self, bucket: str, *, now: datetime, since: datetime) -> None:
-        """Counts one, and forgets those of this bucket up to `since`."""
-        ...
-
-    def window(self, bucket: str, *, since: datetime, most: int) -> tuple[int, datetime | None]:
-        """Of the newest `most` after `since`: how many there are, and when the oldest of them was."""
-        ...
-
-
 def is_limit(text: str) -> bool:
     """Whether this is a limit such as "60/minute" or "1000/day"."""
     return _SHAPE.fullmatch(text) is not None
@@ -65,6 +59,8 @@ def windows_of(
     limits: RateLimits, *, tenant_id: TenantId, person_id: PersonId, tool: str, own: str
 ) -> tuple[Window, ...]:
     """The limits that hold for such a call. `own` is the tool's, which stands besides the configured one."""
+    if not (limits.per_user or limits.per_tenant or limits.per_tool or own):
+        return ()  # as for most calls: each start asks
     given = (
         Window(whose="this person", bucket=f"user/{tenant_id}/{person_id}", limit=limits.per_user),
         Window(whose="this team", bucket=f"tenant/{tenant_id}", limit=limits.per_tenant),

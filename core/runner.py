@@ -52,6 +52,8 @@ class ToolRunner:
         return replace(result, duration_ms=duration_ms, error=error, text=self._clean(result.text))
 
     async def _guarded(self, started: Started, context: ToolContext) -> RunResult:
+        if context.cancellation.requested:
+            return replace(_failed("It was stopped before it began.", "cancelled"), status=Status.CANCELLED)
         try:
             tool = self._registry.get(started.call.tool)
             work = self._work(tool, started, context)
@@ -188,7 +190,12 @@ def _raised(error: BaseException, *, idempotent: bool) -> RunResult:
     """The envelope of an exception. A lost connection is transient where repeating is harmless."""
     if not isinstance(error, ToolError):
         lost = idempotent and isinstance(error, TimeoutError | ConnectionError)
-        return replace(_failed(_message(error), type(error).__name__), transient=lost, healthy=False)
+        return replace(
+            _failed(_message(error), type(error).__name__),
+            transient=lost,
+            healthy=False,
+            unclear=lost and not isinstance(error, ConnectionRefusedError),
+        )
     if error.unclear:
         unclear = _failed(error.message or FALLBACK_ERROR, error.error_class)
         return replace(unclear, status=Status.INTERRUPTED, healthy=False)

@@ -108,7 +108,8 @@ class RunResult:
     """What became of one attempt, as the runner saw it. Only `status` interrupted is not an end.
 
     `transient`: another attempt may go better, not before `retry_after_s` where that is given. `healthy` is
-    what it says of the adapter: that it works, that it failed, None where it says nothing.
+    what it says of the adapter: that it works, that it failed, None where it says nothing. `unclear`: it
+    failed, and the other side may have done it all the same.
     """
 
     status: Status
@@ -121,6 +122,7 @@ class RunResult:
     transient: bool = False
     retry_after_s: float | None = None
     healthy: bool | None = None
+    unclear: bool = False
 
 
 class Cancellation(Protocol):

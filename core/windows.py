@@ -7,15 +7,28 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Final, NoReturn
+from typing import Final, NoReturn, Protocol
 
 from limits import RateLimitItem, parse
 from limits.storage import MovingWindowSupport, Storage
 from limits.strategies import MovingWindowRateLimiter
 
-from core.limits import Hits
-
 _ONLY_MOVING: Final = "there are moving windows only"
+
+
+class Hits(Protocol):
+    """Where starts are counted: see `core.ports.Rates`."""
+
+    def hit(self, bucket: str, *, now: datetime, since: datetime) -> None:
+        """Counts one, and forgets those of this bucket up to `since`, and those ahead of `now`."""
+        ...
+
+    def window(
+        self, bucket: str, *, now: datetime, since: datetime, most: int
+    ) -> tuple[int, datetime | None]:
+        """Of the newest `most` after `since` and not ahead of `now` (by `AHEAD`): how many there are, and
+        when the oldest of them was."""
+        ...
 
 
 def wait_s(hits: Hits, bucket: str, limit: str, *, now: datetime) -> float | None:
@@ -51,7 +64,7 @@ class _Storage(Storage, MovingWindowSupport):
     def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
         """When the oldest of the newest `limit` within the window was, and how many those are."""
         since = self._now - timedelta(seconds=expiry)
-        number, oldest = self._hits.window(key, since=since, most=limit)
+        number, oldest = self._hits.window(key, now=self._now, since=since, most=limit)
         return (oldest or self._now).timestamp(), number
 
     def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:

@@ -180,7 +180,8 @@ class Writer:
             unknown = unknown and lost
         what = "Whether this was done is not known" if unknown else "Nothing was changed"
         for unit in batch:
-            unit.error = StorageUnavailable(f"{what}: the database cannot be written ({error}).")
+            told = f"{what}: the database cannot be written ({error})."
+            unit.error = StorageUnavailable(told, unknown=unknown)
 
     def _drop_link(self) -> None:
         if self._link is not None:

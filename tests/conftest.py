@@ -20,7 +20,7 @@ def pytest_unconfigure() -> None:
 
 
 TORTURE: Final = os.environ.get("COUNTERSIGN_TORTURE") == "1"
-TWINS: Final = 3
+TWINS: Final = 5
 """Of the twins of tests on SQLite, every so-many-eth is run here; all are under COUNTERSIGN_TORTURE=1."""
 
 

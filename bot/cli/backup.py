@@ -102,6 +102,7 @@ def _facts(done: Outcome) -> dict[str, Any]:
         "asked_again": restored.asked_again,
         "interrupted": restored.interrupted,
         "ended": restored.ended,
+        "schedules_passed": restored.passed,
         "grants_revoked": stopped.grants,
         "invites_ended": stopped.invites,
         "messages_dropped": stopped.messages,
@@ -116,6 +117,7 @@ def _show_restore(done: Outcome) -> None:
     say(f"Restored: the records as they were on {done.manifest.at:%d %b %Y, %H:%M} UTC.")
     say(f"  {restored.asked_again} calls are asked for again, {restored.ended} had no time left.")
     say(f"  {restored.interrupted} were running: somebody must say what became of them.")
+    say(f"  {restored.passed} schedules had a time meanwhile, which is not made up for.")
     say(f"  {stopped.grants} grants and {stopped.invites} invites count no more.")
     say("  Roles and tokens are those of the backup: look at `members list` and `token list`.")
     for found in done.report.findings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from bot.clock import SystemClock
 from bot.config_http import HttpSettings
@@ -15,12 +15,18 @@ from core.model import Principal
 from core.ports import Reader, UnitOfWork
 from core.queries import Pages
 
+PATIENCE_S: Final = 10.0
+"""A request is open no longer than the time of the call's tool and this, in which a tool is stopped."""
+
 
 class Execute(Protocol):
     """Has a call run for somebody, past all guards."""
 
-    async def __call__(self, call_id: CallId, by: Principal, *, wait: bool = True) -> Started | Refused:
-        """Answers once it has ended; without `wait`, once it has begun."""
+    async def __call__(
+        self, call_id: CallId, by: Principal, *, wait: bool = True, patience_s: float | None = None
+    ) -> Started | Refused:
+        """Answers once it has ended, with `patience_s` at the latest so long after its tool should have;
+        without `wait`, once it has begun."""
         ...
 
 
@@ -41,3 +47,4 @@ class Door:
     scrape: Callable[[], Awaitable[bytes]] | None = None
     metrics_token: str | None = None
     failed: Callable[[], None] = lambda: None
+    patience_s: float = PATIENCE_S

@@ -86,18 +86,19 @@ async def edit_(request: web.Request, door: Door, caller: Caller) -> web.Respons
 
 
 async def execute(request: web.Request, door: Door, caller: Caller) -> web.Response:
-    """The call's one execution, waited for unless the client prefers not to."""
+    """The call's one execution, waited for unless the client prefers not to; what then still runs or waits
+    to be tried again is answered with 202, and `/status` tells its end."""
     await _body(request, door, caller, bodies.EmptyBody)
     call_id, wait = bodies.call_id_of(request), not bodies.wants_no_answer(request)
-    started = _given(await door.execute(call_id, caller.by, wait=wait))
-    if wait:
-        return answered(shapes.executed(await _view(door, call_id)))
-    return answered(
-        shapes.begun(started.call),
-        status=202,
-        Location=f"/v1/calls/{call_id}/status",
-        Preference_Applied="respond-async",
-    )
+    started = _given(await door.execute(call_id, caller.by, wait=wait, patience_s=door.patience_s))
+    where = f"/v1/calls/{call_id}/status"
+    if not wait:
+        begun = shapes.begun(started.call)
+        return answered(begun, status=202, Location=where, Preference_Applied="respond-async")
+    seen = await _view(door, call_id)
+    if seen.call.status in EXECUTING:
+        return answered(shapes.begun(seen.call), status=202, Location=where)
+    return answered(shapes.executed(seen))
 
 
 async def cancel_(request: web.Request, door: Door, caller: Caller) -> web.Response:

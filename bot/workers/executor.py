@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from bot.clock import SystemClock
 from bot.logs import call_context, get_logger
 from bot.metrics import Metrics
-from bot.workers.hand import NOT_PREPARED, STOPPED, Hand, Requester, context_of, requester_of, resting
+from bot.workers.hand import NOT_PREPARED, STOPPED, Hand, Requester, context_of, resting
 from bot.workers.heartbeat import Heartbeat
 from bot.workers.queue import Slots
 from bot.workers.toolstore import RecordsToolStore as RecordsToolStore  # noqa: PLC0414 - made by who builds us
 from bot.workers.toolstore import patiently
-from bot.workers.turns import Turns, all_waiting
-from core.engine import Env, Refused, Started, recover, start
-from core.engine.readable import set_aside
-from core.engine.retrying import begin, settle
+from bot.workers.turns import Turns, all_waiting, stopping
+from bot.workers.units import Begun, Units
+from core.engine import Env, Refused, Started
 from core.errors import Code, CorruptRecord, Refusal, StorageUnavailable
 from core.ids import CallId
 from core.live import Progress
 from core.model import SYSTEM, Outcome, Principal
-from core.ports import Reader, Records, UnitOfWork, Waiting
+from core.ports import Reader, UnitOfWork, Waiting
 from core.runner import ToolRunner
 from core.tool import RunResult
 from core.toolstore import ToolStore
@@ -37,8 +37,6 @@ SHOWN_AFTER_S: Final = 0.4
 """A call that runs for so long is shown as running."""
 _HELD_CODES: Final = frozenset({Code.PAUSED, Code.RATE_LIMITED, Code.ADAPTER_UNAVAILABLE})
 """Refusals that concern more than the one call."""
-
-_Begun = tuple[Started, Requester]
 
 
 class Executor:
@@ -65,11 +63,9 @@ class Executor:
         metrics: Metrics | None = None,
         boundary: Callable[[str], None] = lambda place: None,
     ) -> None:
-        self._uow = uow
         self._reader = reader
         self._runner = runner
         self._store = store
-        self._env = env
         self._clock = clock
         self._worker = worker
         self._sole = sole
@@ -83,13 +79,19 @@ class Executor:
         self._boundary = boundary
         self._wake = asyncio.Event()
         self._stopping = False
+        self._units = Units(
+            uow=uow,
+            env=env,
+            clock=clock,
+            worker=worker,
+            in_hand=self._in_hand,
+            stopping=lambda: self._stopping,
+        )
         self._running: dict[CallId, asyncio.Task[None]] = {}
         self._hands: dict[CallId, Hand] = {}
-        self._held: dict[Waiting, Hand] = {}
+        self._asked: dict[Waiting, asyncio.Task[object]] = {}
         self._refused: dict[CallId, float] = {}
-        self.heart = Heartbeat(
-            uow=uow, clock=clock, worker=worker, sole=sole, in_hand=lambda: list(self._running)
-        )
+        self.heart = Heartbeat(uow=uow, clock=clock, worker=worker, sole=sole, in_hand=self._in_hand)
 
     def wake(self) -> None:
         """Calls may be waiting, and what held some back may be over: looks for them."""
@@ -99,8 +101,8 @@ class Executor:
 
     def released(self, _what: object) -> None:
         """Something that held calls back changed: tries them again."""
-        for hand in self._held.values():
-            hand.wake()
+        for hand in self._hands.values():
+            hand.release()
         self.wake()
 
     def offer(self, waiting: Waiting) -> None:
@@ -128,45 +130,72 @@ class Executor:
         """When each call that this worker runs was begun, in real time: the run monitor."""
         return {call_id: hand.since for call_id, hand in self._hands.items()}
 
-    async def execute(self, call_id: CallId, by: Principal, *, wait: bool = True) -> Started | Refused:
+    async def execute(
+        self, call_id: CallId, by: Principal, *, wait: bool = True, patience_s: float | None = None
+    ) -> Started | Refused:
         """Runs this call for a person who asks for it, past all guards as them; by default answers once it
-        has ended. Waits for its turn first, as every call does.
+        has ended, with `patience_s` at the latest so long after its tool should have. Waits for its turn.
 
         Raises StorageUnavailable where nothing was begun, and CorruptRecord.
         """
         # Whoever asked may go away; a call that was begun is run to its end all the same.
-        return await asyncio.shield(asyncio.ensure_future(self._execute_for(call_id, by, wait=wait)))
+        return await asyncio.shield(asyncio.ensure_future(self._execute_for(call_id, by, wait, patience_s)))
 
-    async def _execute_for(self, call_id: CallId, by: Principal, *, wait: bool) -> Started | Refused:
+    async def _execute_for(
+        self, call_id: CallId, by: Principal, wait: bool, patience_s: float | None
+    ) -> Started | Refused:
         place = await self._reader.read(lambda records: records.calls.place(call_id))
         if place is None:
             return await self._refuse(call_id, by)
         turn = await self._turns.come(place._replace(person_id=by.person or place.person_id))
-        begun = None
+        begun = await self._begin_for(turn, by)
+        if isinstance(begun, Refused):
+            return begun
+        started, task = begun
+        if wait:
+            tool = self._units.env.registry.get(started.call.tool)
+            timeout = None if patience_s is None else tool.timeout_s + patience_s
+            await asyncio.wait({task}, timeout=timeout)
+        return started
+
+    async def _begin_for(self, turn: Waiting, by: Principal) -> tuple[Started, asyncio.Task[None]] | Refused:
+        """Begins a call that somebody asked for; from before its start until its end it is in hand."""
+        task = None
+        if (own := asyncio.current_task()) is not None:
+            self._asked[turn] = own
         try:
-            answer = await self._begin(call_id, by)
+            answer = await self._units.start(turn.call_id, by)
+            if answer is None:
+                raise stopping()
             if isinstance(answer, Refused):
                 return answer
-            begun = self._spawn(call_id, self._execute(turn, *answer))
-            begun.add_done_callback(lambda _: self._turns.done(turn))
+            task = self._spawn(turn, self._execute(turn, *answer))
         finally:
-            if begun is None:
+            self._asked.pop(turn, None)
+            if task is None:
                 self._turns.done(turn)
-        if wait:
-            await asyncio.wait({begun})
-        return answer[0]
+        return answer[0], task
 
     async def _refuse(self, call_id: CallId, by: Principal) -> Refused:
         """There is no such call: it takes no slot to be told so."""
-        answer = await self._begin(call_id, by)
+        answer = await self._units.start(call_id, by)
+        if answer is None:
+            raise stopping()
         if isinstance(answer, Refused):
             return answer
         raise LookupError(f"call {call_id} came to be while it was looked for")
 
     async def idle(self) -> None:
         """Returns once nothing is in hand."""
-        while self._running:
-            await asyncio.wait(list(self._running.values()))
+        while tasks := self._tasks():
+            await asyncio.wait(tasks)
+
+    def _in_hand(self) -> Sequence[CallId]:
+        """What this worker runs or begins, also for the writer's thread."""
+        return [*self._running, *(turn.call_id for turn in list(self._asked))]
+
+    def _tasks(self) -> Sequence[asyncio.Task[Any]]:
+        return [*self._running.values(), *self._asked.values()]
 
     async def run_executor_loop(self) -> None:
         """Recovers what the dead left, then takes pending calls until cancelled."""
@@ -181,8 +210,6 @@ class Executor:
 
     async def recover(self, *, sole: bool = False) -> None:
         """Takes over what dead workers held: runs it again where that is safe, else asks a person."""
-        # A database that was held up for longer than a lease must not make us our own heir.
-        await self.renew()
         lapsed = await self._reader.read(
             lambda records: records.attempts.lapsed(
                 self._clock.real(), alive=self._worker if sole else None, limit=1
@@ -190,27 +217,12 @@ class Executor:
         )
         if not lapsed:
             return
-        now = self._clock.both()
-
-        def work(records: Records) -> list[_Begun]:
-            restarted = recover(records, worker=self._worker, sole=sole, now=now, env=self._env)
-            return [(started, requester_of(records, started)) for started in restarted]
-
-        for started, requester in await self._uow.run("recover", work):
+        for started, requester in await self._units.recover(sole=sole):
             self._resume(started, requester)
-
-    async def renew(self) -> None:
-        """Extends the leases of what this worker has in hand."""
-        in_hand = list(self._running)
-        if in_hand:
-            until = self._clock.real() + self._env.limits.lease
-            await self._uow.run(
-                "renew", lambda records: records.attempts.renew(self._worker, in_hand, lease_until=until)
-            )
 
     async def beat(self) -> None:
         """Says that this worker lives, extends its leases, and hears which of its calls are to stop."""
-        for call_id in await self.heart.beat(self._env.limits.lease):
+        for call_id in await self.heart.beat(self._units.env.limits.lease):
             self.stop(call_id)
 
     async def drain(self, seconds: float) -> None:
@@ -220,9 +232,10 @@ class Executor:
         self._turns.close()
         for hand in self._hands.values():
             hand.wake()
-        if self._running:
-            await asyncio.wait(list(self._running.values()), timeout=seconds)
-        for task in self._running.values():
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.idle()
+        for task in self._tasks():
             task.cancel()
 
     async def _take_all(self) -> None:
@@ -238,40 +251,41 @@ class Executor:
         if self._stopping or waiting.call_id in self._running:
             self._turns.done(waiting)
             return
-        task = self._spawn(waiting.call_id, self._take(waiting))
-        task.add_done_callback(lambda _: self._turns.done(waiting))
+        self._spawn(waiting, self._take(waiting))
 
     def _resume(self, started: Started, requester: Requester) -> None:
         call = started.call
         waiting = Waiting(call.id, call.tenant_id, call.requester_id, call.tool)
         self._turns.take(waiting)
-        task = self._spawn(call.id, self._execute(waiting, started, requester))
-        task.add_done_callback(lambda _: self._turns.done(waiting))
+        self._spawn(waiting, self._execute(waiting, started, requester))
 
-    def _spawn(self, call_id: CallId, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+    def _spawn(self, turn: Waiting, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
-        self._running[call_id] = task
-        task.add_done_callback(lambda done: self._drop(call_id, done))
+        self._running[turn.call_id] = task
+        task.add_done_callback(lambda done: self._drop(turn, done))
         return task
 
-    def _drop(self, call_id: CallId, done: asyncio.Task[None]) -> None:
-        if self._running.get(call_id) is done:
-            del self._running[call_id]
+    def _drop(self, turn: Waiting, done: asyncio.Task[None]) -> None:
+        if self._running.get(turn.call_id) is done:
+            del self._running[turn.call_id]
+        self._turns.done(turn)
 
     async def _take(self, waiting: Waiting) -> None:
+        releases = self._turns.releases
         answer = await patiently(lambda: self._start(waiting.call_id))
         if isinstance(answer, Refused):
             log.info("a call was not started", call_id=waiting.call_id, code=answer.refusal.code.value)
-            self._put_back(waiting, answer.refusal)
+            self._put_back(waiting, answer.refusal, releases)
         elif answer is not None:
             self._turns.started(waiting)
             await self._execute(waiting, *answer)
 
-    def _put_back(self, waiting: Waiting, refusal: Refusal) -> None:
+    def _put_back(self, waiting: Waiting, refusal: Refusal, releases: int) -> None:
         """What holds back more than this call holds back all like it; anything else is this call's own."""
         if refusal.code in _HELD_CODES:
             after = refusal.retry_after_s
-            self._turns.put_back(waiting, seconds=after or REFUSED_FOR_S, grows=after is None)
+            seconds = after or REFUSED_FOR_S
+            self._turns.put_back(waiting, seconds=seconds, grows=after is None, since=releases)
         else:
             self._keep_off(waiting.call_id)
 
@@ -279,25 +293,16 @@ class Executor:
         """A look at all that waits finds it again: not before a while."""
         self._refused[call_id] = asyncio.get_running_loop().time() + REFUSED_FOR_S
 
-    async def _start(self, call_id: CallId) -> _Begun | Refused | None:
+    async def _start(self, call_id: CallId) -> Begun | Refused | None:
         """None: it stays pending, or was set aside."""
         if self._stopping:
             return None
         try:
-            return await self._begin(call_id, SYSTEM)
+            return await self._units.start(call_id, SYSTEM)
         except CorruptRecord as corrupt:
-            await self._set_aside(corrupt)
+            await self._units.set_aside(corrupt)
             self._keep_off(call_id)  # where it is not the call's own row, the call is found again
             return None
-
-    async def _begin(self, call_id: CallId, by: Principal) -> _Begun | Refused:
-        now = self._clock.both()
-
-        def work(records: Records) -> _Begun | Refused:
-            answer = start(records, by=by, call_id=call_id, worker=self._worker, now=now, env=self._env)
-            return answer if isinstance(answer, Refused) else (answer, requester_of(records, answer))
-
-        return await self._uow.run("start", work)
 
     async def _execute(self, waiting: Waiting, started: Started, requester: Requester) -> None:
         call = started.call
@@ -327,24 +332,16 @@ class Executor:
         process ends, the next one goes on from here."""
         self._turns.done(waiting)
         try:
-            self._held.update({waiting: hand} if started.held else {})
             hand.meter.set(0.0, resting(started))
             self._on_progress(started.call.id)
             await hand.rest(started)
-            self._held.pop(waiting, None)
-            await self._turns.come(waiting)
+            await self._turns.come(waiting, unless=hand.stop)
         except StorageUnavailable:
             self._turns.take(waiting)
             return None
         if hand.stop.requested:
             return await patiently(lambda: self._write(started, STOPPED))
-        now, call_id, attempt = self._clock.both(), started.call.id, started.attempt.number
-        return await patiently(
-            lambda: self._uow.run(
-                "begin",
-                lambda records: begin(records, call_id=call_id, attempt=attempt, now=now, env=self._env),
-            )
-        )
+        return await patiently(lambda: self._units.begin(started))
 
     async def _run(self, started: Started, requester: Requester, hand: Hand) -> RunResult:
         try:
@@ -352,7 +349,7 @@ class Executor:
                 started,
                 requester,
                 hand,
-                env=self._env,
+                env=self._units.env,
                 now=self._clock.now(),
                 store=self._store,
                 on_progress=self._on_progress,
@@ -371,19 +368,8 @@ class Executor:
 
     async def _write(self, started: Started, result: RunResult) -> Started | Outcome | None:
         """Writes the result. Tried however long the database takes: the tool must not run again."""
-        now, backoff_s = self._clock.both(), self._backoff(started) if result.transient else 0.0
-        after = await self._uow.run(
-            "finish",
-            lambda records: settle(
-                records,
-                call_id=started.call.id,
-                attempt=started.attempt.number,
-                result=result,
-                backoff_s=backoff_s,
-                now=now,
-                env=self._env,
-            ),
-        )
+        backoff_s = self._backoff(started) if result.transient else 0.0
+        after = await self._units.settle(started, result, backoff_s=backoff_s)
         if isinstance(after, Started):
             self._metrics.attempt_retried(started.call.tool)
             resilience.info("a call is tried again", attempt=after.attempt.number, wait_s=after.wait_s)
@@ -391,8 +377,3 @@ class Executor:
         status = after.status.value if after else result.status.value
         log.info("a call ended", status=status, duration_ms=result.duration_ms, counted=bool(after))
         return after
-
-    async def _set_aside(self, corrupt: CorruptRecord) -> None:
-        log.error("a call cannot be read and was set aside", row=corrupt.row_id, column=corrupt.column)
-        now = self._clock.now()
-        await self._uow.run("set_aside", lambda records: set_aside(records, corrupt, now=now))

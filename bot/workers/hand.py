@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from core.engine import Env, Started
+from core.engine.retrying import STOPPED as STOPPED  # noqa: PLC0414 - what a worker writes of it is the same
 from core.ids import CallId
 from core.lifecycle import Status
 from core.live import Meter, Stop
@@ -36,25 +37,35 @@ class Hand:
     stop: Stop = field(default_factory=Stop)
     meter: Meter = field(default_factory=Meter)
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
+    _released: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def rest(self, started: Started) -> None:
-        """Waits until its attempt may be begun, or until it is asked to stop or woken."""
-        self.stop.on_asked(self._woken.set)
+        """Waits until its attempt may be begun, or until it is asked to stop or woken; what is held, until it
+        was released, be that since it was last tried."""
+        woken = self._released if started.held else self._woken
+        self.stop.on_asked(woken.set)
         try:
-            await asyncio.wait_for(self._woken.wait(), started.wait_s)
+            await asyncio.wait_for(woken.wait(), started.wait_s)
         except TimeoutError:
             return
         finally:
-            self._woken.clear()
+            woken.clear()
 
     def wake(self) -> None:
         """There is no time left to rest."""
         self._woken.set()
+        self._released.set()
+
+    def release(self) -> None:
+        """What holds calls back may be over."""
+        self._released.set()
 
 
 def resting(started: Started) -> str:
     """What an attempt that is not begun yet waits for, in plain words."""
     number, seconds = started.attempt.number, started.wait_s or 0.0
+    if started.held_by:
+        return f"{started.held_by}; attempt {number} follows once that is over"
     if started.held:
         return f"what it needs does not answer; attempt {number} follows once it does"
     return f"attempt {number} follows in {max(1, round(seconds))} s"
@@ -129,4 +140,3 @@ def _unrun(status: Status, error: str, error_class: str) -> RunResult:
 NOT_PREPARED: Final = _unrun(
     Status.FAILED, "It could not be prepared, and the tool was not started.", "internal"
 )
-STOPPED: Final = _unrun(Status.CANCELLED, "Stopped while it waited to be tried again.", "cancelled")

@@ -60,7 +60,7 @@ class Heartbeat:
 
         def work(records: Records) -> Sequence[CallId]:
             records.workers.beat(lives)
-            records.attempts.renew(self._worker, in_hand, lease_until=lives.beat_at + lease)
+            records.attempts.renew(self._worker, in_hand, lease_until=self._clock.real() + lease)
             return records.attempts.to_stop(self._worker)
 
         return await self._uow.run("renew", work)

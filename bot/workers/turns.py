@@ -11,6 +11,7 @@ from typing import Final
 from bot.workers.queue import Queue, Slots
 from core.errors import StorageUnavailable
 from core.ids import CallId
+from core.live import Stop
 from core.ports import Reader, Records, Waiting
 
 SOONEST_S: Final = 0.2
@@ -30,6 +31,8 @@ class Turns:
         self._soon = False
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
+        self.releases = 0
+        """How often what holds calls back was let go."""
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -40,16 +43,28 @@ class Turns:
             self._queue.put(waiting)
             self._look_soon()
 
-    async def come(self, waiting: Waiting) -> Waiting:
+    async def come(self, waiting: Waiting, *, unless: Stop | None = None) -> Waiting:
         """Returns once it is the turn of this one, which somebody waits for here: what `done` is to be given.
+        What is asked to stop waits for nobody: it has slots at once, however many are taken.
         Raises StorageUnavailable where no more turns come."""
         ticket = waiting._replace(ticket=next(self._numbers))
+        if unless is not None and unless.requested:
+            self.take(ticket)
+            return ticket
         if self._closed:
-            raise _stopping()
-        self._tickets[ticket] = asyncio.get_running_loop().create_future()
+            raise stopping()
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._tickets[ticket] = turn
         self.offer(ticket)
-        await self._tickets[ticket]
+        if unless is not None:
+            unless.on_asked(lambda: self._let_pass(ticket, turn))
+        await turn
         return ticket
+
+    def _let_pass(self, ticket: Waiting, turn: asyncio.Future[None]) -> None:
+        if not turn.done():
+            self.take(ticket)
+            turn.set_result(None)
 
     def take(self, waiting: Waiting) -> None:
         """Takes slots without a turn, for what runs already."""
@@ -60,11 +75,14 @@ class Turns:
         self._queue.release(waiting)
         self._look_soon()
 
-    def put_back(self, waiting: Waiting, *, seconds: float, grows: bool) -> None:
-        """Something holds this call back: it is tried after so many seconds, or once it is let go."""
+    def put_back(self, waiting: Waiting, *, seconds: float, grows: bool, since: int | None = None) -> None:
+        """Something holds this call back: it is tried after so many seconds, or once it is let go; at once
+        where that was while it was tried, which began after `since` releases."""
         if not self._closed:
             now = asyncio.get_running_loop().time()
-            self._queue.hold(waiting, now=now, seconds=max(seconds, SOONEST_S), grows=grows)
+            missed = since is not None and since != self.releases
+            wait_s = SOONEST_S if missed else max(seconds, SOONEST_S)
+            self._queue.hold(waiting, now=now, seconds=wait_s, grows=grows)
 
     def started(self, waiting: Waiting) -> None:
         """Nothing holds calls like this one back."""
@@ -72,6 +90,7 @@ class Turns:
 
     def let_go(self) -> None:
         """What held calls back may be over."""
+        self.releases += 1
         self._queue.let_go()
         self._look_soon()
 
@@ -82,7 +101,7 @@ class Turns:
         tickets, self._tickets = self._tickets, {}
         for ticket in tickets.values():
             if not ticket.done():
-                ticket.set_exception(_stopping())
+                ticket.set_exception(stopping())
         if self._timer is not None:
             self._timer.cancel()
 
@@ -131,5 +150,6 @@ def _page(records: Records, *, after: CallId | None) -> Sequence[Waiting]:
     return records.calls.to_start(after=after, limit=_PAGE)
 
 
-def _stopping() -> StorageUnavailable:
+def stopping() -> StorageUnavailable:
+    """What is said to whoever comes too late."""
     return StorageUnavailable("Countersign is stopping; nothing was begun. Please try again.")

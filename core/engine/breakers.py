@@ -29,7 +29,7 @@ def choose(
     """The adapter to carry this call now: the tool's own, as a probe where it is time for one, else its
     fallback; or why there is none. Changes nothing: see `take`."""
     held: list[Breaker] = []
-    for name in _carriers(call, tool):
+    for name in _carriers(records, call, tool):
         if not guarded(name):
             return Carrier(adapter=name)
         breaker = records.breakers.get(name)
@@ -87,17 +87,21 @@ def _after(breaker: Breaker, *, ok: bool | None, call: CallId | None, now: Now, 
 
 def cut_off(records: Records, call: ToolCall, tool: Tool) -> str | None:
     """The first adapter of a call for which none would carry it; None where one would."""
-    names = _carriers(call, tool)
-    if not all(guarded(name) for name in names):
-        return None
-    found = [records.breakers.get(name) for name in names]
-    closed = any(breaker is None or breaker.state is BreakerState.CLOSED for breaker in found)
-    return None if closed else names[0]
+    return None if carried_by(records, call, tool) else _carriers(records, call, tool)[0]
+
+
+def carried_by(records: Records, call: ToolCall, tool: Tool) -> str | None:
+    """The first adapter of a call that is not cut off; None where all are."""
+    for name in _carriers(records, call, tool):
+        breaker = records.breakers.get(name) if guarded(name) else None
+        if breaker is None or breaker.state is BreakerState.CLOSED:
+            return name
+    return None
 
 
 def queue(records: Records, call: ToolCall, tool: Tool, *, now: Now, env: Env) -> None:
     """A call found all its adapters cut off: they are in safe mode, in which calls wait."""
-    for name in _carriers(call, tool):
+    for name in _carriers(records, call, tool):
         breaker = records.breakers.get(name)
         if breaker is not None and breaker.state is BreakerState.OPEN and breaker.safe_since is None:
             after = rules.queueing(breaker, now=now.real)
@@ -119,16 +123,21 @@ def watch(records: Records, *, now: Now, env: Env) -> None:
             _change(records, breaker, after, why="", now=now, env=env)
 
 
-def _carriers(call: ToolCall, tool: Tool) -> tuple[str, ...]:
-    """What is taken back is taken back by the tool's own adapter: a fallback has no undo."""
-    return carriers(tool) if call.undo_of is None else (tool.adapter,)
+def _carriers(records: Records, call: ToolCall, tool: Tool) -> tuple[str, ...]:
+    """What is taken back is taken back by the tool's own adapter: a fallback has no undo. What one may have
+    done stays with it: the key that makes a repeat harmless means nothing to the other one."""
+    if tool.fallback is None or call.undo_of is not None:
+        return (tool.adapter,)
+    begun = records.attempts.of(call.id) if call.attempts else ()
+    unclear = [each.adapter for each in begun if each.unclear and each.adapter is not None]
+    return (unclear[-1],) if unclear else carriers(tool)
 
 
 def _change(
     records: Records, before: Breaker | None, after: Breaker, *, why: str, now: Now, env: Env
 ) -> bool:
-    """The conditional update of a breaker; where its state changed, audited and told. False where it was not
-    as it had been read any more: then it is as another process left it."""
+    """The conditional update of a breaker; where its state changed, audited and told, without whose call it
+    was. False where it was not as it had been read any more: then it is as another process left it."""
     # Should this be rolled back, the next success costs a look.
     env.adapters.found(after.adapter, clean=False)
     if not records.breakers.put(before, after):
@@ -142,12 +151,7 @@ def _change(
         f"breaker.{kind}",
         tenant_id=env.home,
         actor=SYSTEM.actor,
-        call_id=after.probe,
-        content={
-            "adapter": after.adapter,
-            "failures": after.failures,
-            "why": why,
-        },
+        content={"adapter": after.adapter, "failures": after.failures, "why": why},
         now=now.wall,
     )
     env.on_breaker(records, BreakerNews(before=before, after=after, why=why), now.wall)

@@ -12,7 +12,7 @@ from core.engine.facts import gather
 from core.errors import Code, Refusal
 from core.ids import CallId
 from core.lifecycle import EXECUTING, Status, in_words
-from core.model import Attempt, Principal, Role, ToolCall
+from core.model import WORKER_LOST, Attempt, Principal, Role, ToolCall
 from core.ports import Now, Records
 from core.tool import RunResult
 
@@ -70,6 +70,17 @@ def as_stopped(result: RunResult, ended: Attempt) -> RunResult:
     if result.status is not Status.CANCELLED or ended.stop_by is None:
         return result
     return replace(result, error=f"Stopped by {ended.stop_by}.")
+
+
+def as_unseen(records: Records, result: RunResult, ended: Attempt) -> RunResult:
+    """The result of an attempt; one that never began, after one whose end nobody saw, tells of no end."""
+    if ended.adapter is not None:
+        return result
+    begun = [each for each in records.attempts.of(ended.call_id) if each.adapter is not None]
+    if not begun or begun[-1].error_class != WORKER_LOST:
+        return result
+    told = f"{result.error} The worker of the attempt before stopped while it ran."
+    return replace(result, status=Status.INTERRUPTED, error=told)
 
 
 def _name(records: Records, by: Principal) -> str:

@@ -12,7 +12,7 @@ from core.digest import Json, args_digest
 from core.engine import breakers, pins
 from core.engine.answers import Refused, refused
 from core.engine.breakers import choose
-from core.engine.cancel import as_stopped
+from core.engine.cancel import as_stopped, as_unseen
 from core.engine.change import end_unrun, reply_at_end, step
 from core.engine.env import Env
 from core.engine.expire import end_expired
@@ -159,8 +159,14 @@ def end_attempt(
         raise LookupError(f"call {call_id} was running and is gone")
     ended = None
     if call.status in EXECUTING:
-        error = {"error": result.error, "error_class": result.error_class}
-        ended = records.attempts.end(call_id, attempt, now=now.real, **error)
+        ended = records.attempts.end(
+            call_id,
+            attempt,
+            now=now.real,
+            error=result.error,
+            error_class=result.error_class,
+            unclear=result.unclear,
+        )
     if ended is None:
         records.audit.append(
             "call.late_result",
@@ -178,7 +184,7 @@ def end_attempt(
             ended.adapter,
             ok=result.healthy,
             call=call.id,
-            why=result.error or "",
+            why=result.error_class or "",
             now=now,
             env=env,
         )
@@ -189,7 +195,7 @@ def conclude(
     records: Records, call: ToolCall, ended: Attempt, result: RunResult, *, now: Now, env: Env
 ) -> Outcome | None:
     """Takes a call whose attempt was just ended to its end, or to `interrupted`."""
-    result = as_stopped(result, ended)
+    result = as_unseen(records, as_stopped(result, ended), ended)
     content = {
         "attempt": ended.number,
         "duration_ms": result.duration_ms,
@@ -213,6 +219,8 @@ def interrupt(records: Records, call: ToolCall, attempt: Attempt, *, why: str, n
     """Nobody saw the end of this attempt: ends it, and asks a person."""
     if records.attempts.end(call.id, attempt.number, now=now.real) is None:
         return
+    if attempt.adapter is not None:
+        breakers.observe(records, attempt.adapter, ok=None, call=call.id, now=now, env=env)
     content = {"attempt": attempt.number, "worker": attempt.worker, "why": why}
     after = step(records, call, Status.INTERRUPTED, by=SYSTEM, now=now.wall, content=content, note=why)
     reply_at_end(records, after, now=now.wall, after_s=env.limits.reply_after.total_seconds())
@@ -238,6 +246,7 @@ def attempt(
         started_at=now.wall,
         lease_until=now.real + env.limits.lease,
         adapter=adapter,
+        not_before=None if wait_s is None else now.real + timedelta(seconds=wait_s),
     )
     records.attempts.add(live)
     original = None if call.undo_of is None else records.calls.get(call.undo_of)

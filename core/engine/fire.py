@@ -2,7 +2,7 @@
 
 A time makes one call, however many processes look and however often they start: the schedule moves on, the
 call is proposed, and which call it was is kept, all in one transaction. Of the times that passed while
-nothing ran the newest is made up for, once, if it is less than a day old.
+nothing ran the newest is made up for, once, if it is less than a day old; after a restore none is.
 """
 
 from __future__ import annotations
@@ -61,6 +61,21 @@ def fire(records: Records, *, now: Now, env: Env, tell: Tell) -> int:
     return len(due)
 
 
+def pass_by(records: Records, *, now: Now) -> int:
+    """Lets all times that have come go by without a call, and notes them as missed; of how many schedules."""
+    passed = 0
+    while due := _due(records, now=now):
+        for schedule in due:
+            moved = _set_back(schedule, now=now)
+            if moved is None:
+                at = _newest(schedule, now=now)
+                moved = _moved_on(schedule, at=at, now=now)
+                note(records, moved, "missed", by=SYSTEM, now=now, content={"at": at.isoformat()})
+                passed += 1
+            records.schedules.put(schedule, moved)
+    return passed
+
+
 def _due(records: Records, *, now: Now) -> Sequence[Schedule]:
     """Those whose time has come. One that cannot be read is set aside, and makes nothing."""
     while True:
@@ -71,7 +86,11 @@ def _due(records: Records, *, now: Now) -> Sequence[Schedule]:
 
 
 def _fire(records: Records, schedule: Schedule, *, now: Now, env: Env, tell: Tell) -> None:
-    at = last_time(schedule.rule, timezone=schedule.timezone, until=now.wall) or now.wall
+    back = _set_back(schedule, now=now)
+    if back is not None:
+        records.schedules.put(schedule, back)
+        return
+    at = _newest(schedule, now=now)
     role = records.people.role(schedule.tenant_id, schedule.requester_id)
     place = records.people.conversation(schedule.conversation_id)
     if role is None or place is None:
@@ -81,7 +100,7 @@ def _fire(records: Records, schedule: Schedule, *, now: Now, env: Env, tell: Tel
     moved = _moved_on(schedule, at=at, now=now)
     if not records.schedules.put(schedule, moved):
         return
-    if schedule.last_at is not None and at <= schedule.last_at:
+    if records.schedules.had(schedule.id, at=at):
         return  # the clock was set back: that time had its call
     if _is_missed(schedule, at=at, now=now):
         note(records, moved, "missed", by=SYSTEM, now=now, content={"at": at.isoformat()})
@@ -91,6 +110,25 @@ def _fire(records: Records, schedule: Schedule, *, now: Now, env: Env, tell: Tel
     refusal = _propose(records, moved, place, role, at=at, now=now, env=env)
     if refusal is not None and refusal.code is not Code.TENANT_INACTIVE:
         _stop(records, moved, refusal, at=at, now=now, tell=tell)
+
+
+def _newest(schedule: Schedule, *, now: Now) -> datetime:
+    return last_time(schedule.rule, timezone=schedule.timezone, until=now.wall) or now.wall
+
+
+def _set_back(schedule: Schedule, *, now: Now) -> Schedule | None:
+    """A schedule that was last done or made at a time still to come, as the clock has been set back since: it
+    goes on from now. None where it was not."""
+    last_at, made_at = schedule.last_at, schedule.created_at
+    if made_at <= now.wall and (last_at is None or last_at <= now.wall):
+        return None
+    return replace(
+        schedule,
+        next_at=next_time(schedule.rule, timezone=schedule.timezone, after=now.wall) or schedule.next_at,
+        last_at=None,
+        created_at=min(made_at, now.wall),
+        version=schedule.version + 1,
+    )
 
 
 def _moved_on(schedule: Schedule, *, at: datetime, now: Now) -> Schedule:

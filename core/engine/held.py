@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from core.engine.breakers import cut_off
+from core.engine.breakers import carried_by
 from core.engine.env import Env
 from core.engine.facts import held_by, windows_for
 from core.errors import Code
@@ -38,7 +38,8 @@ def why_held(records: Records, call: ToolCall, *, now: datetime, env: Env) -> tu
     tool = env.registry.find(call.tool) if call.status is Status.PENDING else None
     if tool is None:
         return "", None
-    switch = held_by(records, call, tool, adapter=tool.adapter, now=now, env=env)
+    carrier = carried_by(records, call, tool)
+    switch = held_by(records, call, tool, adapter=carrier or tool.adapter, now=now, env=env)
     if switch is not None:
         return pause_words(switch), switch.until
     limited = limited_by(records.rates, windows_for(call, tool, env=env), now=now)
@@ -46,8 +47,7 @@ def why_held(records: Records, call: ToolCall, *, now: datetime, env: Env) -> tu
         window = limited.window
         until = now + timedelta(seconds=limited.retry_after_s)
         return f"the limit of {window.limit} for {window.whose} is reached", until
-    adapter = cut_off(records, call, tool)
-    return ("" if adapter is None else f"{adapter} does not answer, and is tried again by itself"), None
+    return ("" if carrier else f"{tool.adapter} does not answer, and is tried again by itself"), None
 
 
 def pause_words(switch: Switch) -> str:

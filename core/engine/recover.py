@@ -9,15 +9,15 @@ from core import guards
 from core.engine.answers import Marked, Refused, refused
 from core.engine.change import step
 from core.engine.env import Env
-from core.engine.execute import again, interrupt
+from core.engine.execute import interrupt
 from core.engine.facts import gather
 from core.engine.propose import ask_again
 from core.engine.readable import readable, skipping
-from core.engine.retrying import is_worn_out, lose, may_be_repeated
+from core.engine.retrying import is_worn_out, may_be_repeated, resume, stop_unbegun
 from core.errors import Code, Refusal
 from core.ids import CallId
 from core.lifecycle import EXECUTING, Status, in_words
-from core.model import Outcome, Principal, Role, Started, ToolCall
+from core.model import SYSTEM, Outcome, Principal, Role, Started, ToolCall
 from core.ports import Now, Records, view
 
 BATCH = 50
@@ -38,8 +38,11 @@ def recover(records: Records, *, worker: str, sole: bool, now: Now, env: Env) ->
         if call.status not in EXECUTING:
             records.attempts.end(attempt.call_id, attempt.number, now=now.real)
             continue
-        tool = env.registry.find(call.tool)
-        if tool is None or not may_be_repeated(call, tool) or not _knows_original(records, call, now=now):
+        if attempt.stop_by is not None and attempt.adapter is None:
+            stop_unbegun(records, attempt, now=now, env=env)
+            continue
+        facts = _facts(records, call, now=now, env=env)
+        if facts is None:
             why = f"The worker stopped while it ran (attempt {attempt.number})."
             interrupt(records, call, attempt, why=why, now=now, env=env)
         elif attempt.stop_by is not None:
@@ -49,20 +52,23 @@ def recover(records: Records, *, worker: str, sole: bool, now: Now, env: Env) ->
             why = f"The worker stopped while it ran, {env.resilience.lost_workers} times now."
             interrupt(records, call, attempt, why=why, now=now, env=env)
         else:
-            lose(records, attempt, now=now)
-            restarted.append(again(records, call, worker=worker, now=now, env=env))
+            restarted.append(resume(records, attempt, facts, worker=worker, now=now, env=env))
     return restarted
 
 
-def _knows_original(records: Records, call: ToolCall, *, now: Now) -> bool:
-    """Whether all that its tool needs of what an undo takes back can be read: recovery goes on either way."""
-    if call.undo_of is None:
-        return True
-    whole = None
+def _facts(records: Records, call: ToolCall, *, now: Now, env: Env) -> guards.Facts | None:
+    """What is looked at before another attempt; None where none is to be made, or where that, or all that its
+    tool needs of what an undo takes back, cannot be read: recovery goes on either way."""
+    tool = env.registry.find(call.tool)
+    if tool is None or not may_be_repeated(call, tool):
+        return None
     with skipping(records, now=now.wall):
-        original = records.calls.get(call.undo_of)
-        whole = None if original is None else view(records, original)
-    return whole is not None
+        original = None if call.undo_of is None else records.calls.get(call.undo_of)
+        if original is not None:
+            view(records, original)
+        if call.undo_of is None or original is not None:
+            return gather(records, by=SYSTEM, call_id=call.id, env=env, judged=now.wall, real=now.real)
+    return None
 
 
 def mark(

@@ -16,6 +16,7 @@ from core.engine.change import amend, end_unrun
 from core.engine.env import Env
 from core.engine.execute import interrupt, lapse
 from core.engine.expire import end_expired
+from core.engine.fire import pass_by
 from core.engine.readable import readable
 from core.engine.routing import route
 from core.ids import CallId
@@ -28,17 +29,20 @@ REASON: Final = "the records were restored from a backup"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restored:
-    """What a restore changed so that nothing runs unasked: how many calls of each kind, and the queues."""
+    """What a restore changed so that nothing runs unasked: how many calls of each kind, of how many
+    schedules a time passed, and the queues."""
 
     asked_again: int
     interrupted: int
     ended: int
+    passed: int
     stopped: Stopped
 
 
 def make_safe(records: Records, *, taken_at: datetime, source: str, now: Now, env: Env) -> Restored:
     """Makes restored records safe to run: every call that waits is asked for anew, none that ran goes on, no
-    queue, grant or invite of the time before counts, and every chain says from which backup it comes.
+    time of a schedule that passed is made up for, no queue, grant or invite of the time before counts, and
+    every chain says from which backup it comes.
 
     `taken_at` is when the backup was made, `source` what tells it from others.
     """
@@ -50,6 +54,7 @@ def make_safe(records: Records, *, taken_at: datetime, source: str, now: Now, en
         asked_again=waiting.count(Status.PROPOSED),
         interrupted=running.count(True),
         ended=len(waiting) - waiting.count(Status.PROPOSED) - waiting.count(None),
+        passed=pass_by(records, now=now),
         stopped=stopped,
     )
     _tell(records, done, taken_at=taken_at, source=source, now=now.wall)
@@ -119,6 +124,7 @@ def _tell(records: Records, done: Restored, *, taken_at: datetime, source: str, 
         "asked_again": done.asked_again,
         "interrupted": done.interrupted,
         "ended": done.ended,
+        "schedules_passed": done.passed,
         "grants_revoked": done.stopped.grants,
         "invites_ended": done.stopped.invites,
         "messages_dropped": done.stopped.messages,

@@ -1,8 +1,9 @@
 """Trying an idempotent call again by itself: whether, when, and over what.
 
 Every attempt is a row, and so is the one that waits, so that a crash in between loses neither. It is not
-begun before its time, nor while its adapter is cut off. While that is so no cap counts: what is cut off is
-tried by one probe at a time, and calls queue rather than fail.
+begun before its time, nor while its adapter is cut off or a switch stops it, nor at all where what let the
+call start does not hold any more. While it is cut off no cap counts: what is cut off is tried by one probe at
+a time, and calls queue rather than fail.
 """
 
 from __future__ import annotations
@@ -10,19 +11,36 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from core.adapters import Unavailable
+from core import guards
+from core.adapters import Carrier, Unavailable
 from core.approvals import consent_digest_of
 from core.engine import breakers
 from core.engine.env import Env
 from core.engine.execute import again, by_whom, conclude, end_attempt
+from core.engine.facts import gather
+from core.engine.held import pause_words
+from core.errors import Code, Refusal
 from core.ids import CallId
 from core.lifecycle import EXECUTING, Status
-from core.model import SYSTEM, Attempt, Outcome, Started, ToolCall
+from core.model import SYSTEM, WORKER_LOST, Attempt, Outcome, Started, ToolCall
 from core.ports import Now, Records, view
+from core.switches import seconds_left
 from core.tool import Retry, RunResult, Tool
 
-WORKER_LOST: Final = "worker_lost"
-"""The error class of an attempt whose worker died."""
+_STILL: Final = (*guards.GUARDS[2:4], *guards.GUARDS[8:13])
+"""What must hold of a call that was let through once: its team, policy, signatures, and no kill switch."""
+STOPPED: Final = RunResult(
+    status=Status.CANCELLED,
+    text="",
+    data=None,
+    references={},
+    error="Stopped while it waited to be tried again.",
+    error_class="cancelled",
+    duration_ms=0,
+)
+"""The end of an attempt that was asked to stop before it began."""
+_LOOK_S: Final = 60.0
+"""A call that a switch holds looks again after so long at the latest."""
 
 
 def may_be_repeated(call: ToolCall, tool: Tool) -> bool:
@@ -37,7 +55,7 @@ def is_worn_out(records: Records, lost: Attempt, *, env: Env) -> bool:
     return lost.adapter is not None and len(before) + 1 >= env.resilience.lost_workers
 
 
-def lose(records: Records, attempt: Attempt, *, now: Now) -> None:
+def lose(records: Records, attempt: Attempt, *, now: Now, env: Env) -> None:
     """Ends an attempt whose worker died. One that still waited has cost the call nothing."""
     begun = attempt.adapter is not None
     error = "The worker stopped while it ran." if begun else "The worker stopped before it began."
@@ -47,7 +65,22 @@ def lose(records: Records, attempt: Attempt, *, now: Now) -> None:
         now=now.real,
         error=error,
         error_class=WORKER_LOST if begun else "not_begun",
+        unclear=begun,
     )
+    if attempt.adapter is not None:
+        breakers.observe(records, attempt.adapter, ok=None, call=attempt.call_id, now=now, env=env)
+
+
+def resume(
+    records: Records, lost: Attempt, facts: guards.Facts, *, worker: str, now: Now, env: Env
+) -> Started:
+    """Another attempt after one whose worker died: begun at once where it is time and all lets it; else it
+    waits for its time, and `begin` decides."""
+    lose(records, lost, now=now, env=env)
+    waited = lost.not_before if lost.adapter is None else None
+    rest_s = 0.0 if waited is None else max(0.0, (waited - now.real).total_seconds())
+    waits = rest_s > 0 or _barred(facts) is not None
+    return again(records, facts.known_call, worker=worker, wait_s=rest_s if waits else None, now=now, env=env)
 
 
 def settle(
@@ -81,26 +114,34 @@ def settle(
 
 
 def begin(records: Records, *, call_id: CallId, attempt: int, now: Now, env: Env) -> Started | Outcome | None:
-    """Begins an attempt that has waited: gives it, ready to run; or waiting on, where all its adapters are
-    cut off. None where it is not this worker's any more."""
-    call = records.calls.get(call_id)
+    """Begins an attempt that has waited, if all that its start asked for still holds: gives it, ready to run;
+    or waiting on, where it is paused or all its adapters are cut off; else ends the call. None where it is
+    not this worker's any more."""
+    facts = gather(records, by=SYSTEM, call_id=call_id, env=env, judged=now.wall, real=now.real)
+    call, tool = facts.call, facts.tool
     if call is None or call.status not in EXECUTING:
         return None
-    tool = env.registry.find(call.tool)
     waited = next((each for each in records.attempts.of(call_id) if each.number == attempt), None)
     if waited is None or waited.ended_at is not None:
         return None
+    if waited.stop_by is not None:
+        return stop_unbegun(records, waited, now=now, env=env)
     if tool is None or not may_be_repeated(call, tool):
-        return _give_up(records, call_id, attempt, "It was changed meanwhile.", now=now, env=env)
-    carrier = breakers.choose(records, call, tool, real=now.real, env=env)
-    if isinstance(carrier, Unavailable):
-        if _patience_ends(records, call, now=now, env=env):
-            why = f"{carrier.adapter} did not come back in time."
-            return _give_up(records, call_id, attempt, why, now=now, env=env)
-        held = _started(records, call, waited)
-        return replace(held, wait_s=carrier.retry_after_s, held=True)
-    breakers.take(records, carrier, call, tool, now=now, env=env)
-    begun = records.attempts.begin(call_id, attempt, adapter=carrier.adapter, now=now.wall)
+        return _give_up(records, waited, "It was changed meanwhile.", now=now, env=env)
+    refusal = _barred(facts)
+    if refusal is not None and refusal.code is not Code.PAUSED:
+        why = f"It was not tried again: {refusal.message}"
+        return _give_up(records, waited, why, error_class=refusal.code.value, now=now, env=env)
+    if refusal is not None or not isinstance(facts.carrier, Carrier):
+        return _hold(records, waited, facts, now=now, env=env)
+    breakers.take(records, facts.carrier, call, tool, now=now, env=env)
+    return _begin(records, waited, call, facts.carrier, now=now, env=env)
+
+
+def _begin(
+    records: Records, waited: Attempt, call: ToolCall, carrier: Carrier, *, now: Now, env: Env
+) -> Started | None:
+    begun = records.attempts.begin(call.id, waited.number, adapter=carrier.adapter, now=now.wall)
     if begun is None:
         return None
     records.audit.append(
@@ -109,10 +150,36 @@ def begin(records: Records, *, call_id: CallId, attempt: int, now: Now, env: Env
         account_id=call.account_id,
         actor=SYSTEM.actor,
         call_id=call.id,
-        content={"attempt": attempt, "worker": begun.worker, **by_whom(carrier.adapter)},
+        content={"attempt": begun.number, "worker": begun.worker, **by_whom(carrier.adapter)},
         now=now.wall,
     )
     return _started(records, call, begun)
+
+
+def _barred(facts: guards.Facts) -> Refusal | None:
+    """Why a call that was let through once is not let through today; None where it is."""
+    try:
+        guards.check(facts, _STILL)
+    except Refusal as refusal:
+        return refusal
+    return None
+
+
+def _hold(
+    records: Records, waited: Attempt, facts: guards.Facts, *, now: Now, env: Env
+) -> Started | Outcome | None:
+    """What is paused or cut off waits on, for no longer than a call waits for a worker."""
+    call, switch = facts.known_call, facts.held
+    off = facts.carrier if switch is None and isinstance(facts.carrier, Unavailable) else None
+    if _patience_ends(records, call, now=now, env=env):
+        why = "It was paused for too long." if off is None else f"{off.adapter} did not come back in time."
+        return _give_up(records, waited, why, now=now, env=env)
+    held = _started(records, call, waited)
+    if off is not None:
+        return replace(held, wait_s=off.retry_after_s, held=True)
+    left_s = None if switch is None else seconds_left(switch, now=now.wall)
+    by = "" if switch is None else pause_words(switch)
+    return replace(held, wait_s=min(left_s or _LOOK_S, _LOOK_S), held=True, held_by=by)
 
 
 def _started(records: Records, call: ToolCall, attempt: Attempt) -> Started:
@@ -152,16 +219,27 @@ def _patience_ends(records: Records, call: ToolCall, *, now: Now, env: Env) -> b
 
 
 def _give_up(
-    records: Records, call_id: CallId, attempt: int, why: str, *, now: Now, env: Env
+    records: Records,
+    waited: Attempt,
+    why: str,
+    *,
+    error_class: str = "unavailable",
+    now: Now,
+    env: Env,
 ) -> Outcome | None:
-    result = RunResult(
-        status=Status.FAILED,
-        text="",
-        data=None,
-        references={},
-        error=why,
-        error_class="unavailable",
-        duration_ms=0,
-    )
-    held = end_attempt(records, call_id=call_id, attempt=attempt, result=result, now=now, env=env)
+    failed = replace(STOPPED, status=Status.FAILED, error=why, error_class=error_class)
+    return _end(records, waited, failed, now=now, env=env)
+
+
+def stop_unbegun(records: Records, waited: Attempt, *, now: Now, env: Env) -> Outcome | None:
+    """Ends a call that was asked to stop while its next attempt waited."""
+    return _end(records, waited, STOPPED, now=now, env=env)
+
+
+def _end(records: Records, waited: Attempt, result: RunResult, *, now: Now, env: Env) -> Outcome | None:
+    """Ends a call whose attempt is not begun. One that was begun meanwhile is its worker's to end."""
+    if waited.adapter is not None:
+        return None
+    number = waited.number
+    held = end_attempt(records, call_id=waited.call_id, attempt=number, result=result, now=now, env=env)
     return None if held is None else conclude(records, *held, result, now=now, env=env)

@@ -25,7 +25,7 @@ from core.engine.routing import private_chat
 from core.errors import Code, InvalidInput, Refusal
 from core.ids import CallId, PersonId, SwitchId, TenantId
 from core.lifecycle import Status
-from core.model import SYSTEM, Principal, Role, Switch, Target
+from core.model import SYSTEM, Carried, Principal, Role, Switch, Target
 from core.ports import Now, Records
 from core.switches import as_seen, covers, what
 
@@ -210,9 +210,9 @@ def listed(records: Records, *, by: Principal, now: datetime, env: Env) -> Seque
 
 
 def running_under(records: Records, switch: Switch, *, env: Env) -> Sequence[CallId]:
-    """The running calls that a pause covers."""
-    running = records.pulse.running()
-    return [each.call_id for each in running if _is_covered(switch, each.tenant_id, each.tool, env=env)]
+    """All running calls that a pause covers: by what carries them, by any that may while they wait."""
+    running = records.pulse.carried(tenant=switch.tenant_id)
+    return [each.call_id for each in running if _is_carried_under(switch, each, env=env)]
 
 
 def adapters_of(env: Env) -> Sequence[str]:
@@ -290,6 +290,15 @@ def _stop(records: Records, switch: Switch, *, by: Principal, now: Now, env: Env
 def _held(records: Records, switch: Switch, *, env: Env) -> Sequence[CallId]:
     waiting = records.calls.pending(limit=_MOST_CARDS)
     return [each for each, tenant_id, tool in waiting if _is_covered(switch, tenant_id, tool, env=env)]
+
+
+def _is_carried_under(switch: Switch, running: Carried, *, env: Env) -> bool:
+    tool = env.registry.find(running.tool)
+    may = ("",) if tool is None else carriers(tool)
+    by = may if running.adapter is None else (running.adapter,)
+    return any(
+        covers(switch, tenant_id=running.tenant_id, tool=running.tool, adapter=adapter) for adapter in by
+    )
 
 
 def _is_covered(switch: Switch, tenant_id: TenantId, tool_name: str, *, env: Env) -> bool:

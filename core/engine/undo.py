@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from core import guards
@@ -12,9 +13,10 @@ from core.engine.propose import Proposal, propose
 from core.errors import Code, Refusal
 from core.ids import CallId
 from core.lifecycle import Status
-from core.model import Outcome, Principal, Role, ToolCall
+from core.model import Attempt, Outcome, Principal, Role, ToolCall
 from core.ports import Now, Records
 from core.registry import ToolRegistry
+from core.tool import Tool
 
 
 def undo(
@@ -36,12 +38,13 @@ def undo(
         if known is not None:
             return Proposed(call=known, repeated=True)
         outcome = records.outcomes.get(call.id)
-        if undo_until(call, outcome, env.registry, now=now.wall) is None:
-            raise Refusal(Code.NOT_UNDOABLE, _why_not(call, outcome, env.registry))
+        begun = records.attempts.of(call.id)
+        if undo_until(call, outcome, env.registry, attempts=begun, now=now.wall) is None:
+            raise Refusal(Code.NOT_UNDOABLE, _why_not(call, outcome, env.registry, attempts=begun))
         conversation = records.people.conversation(call.conversation_id)
         tool = env.registry.get(call.tool)
         if conversation is None or tool.undo is None:
-            raise Refusal(Code.NOT_UNDOABLE, _why_not(call, outcome, env.registry))
+            raise Refusal(Code.NOT_UNDOABLE, _why_not(call, outcome, env.registry, attempts=begun))
     except Refusal as refusal:
         return refused(records, refusal, verb="undo", by=by, now=now.wall, call=facts.call)
     proposal = Proposal(
@@ -59,7 +62,12 @@ def undo(
 
 
 def undo_until(
-    call: ToolCall, outcome: Outcome | None, registry: ToolRegistry, *, now: datetime
+    call: ToolCall,
+    outcome: Outcome | None,
+    registry: ToolRegistry,
+    *,
+    attempts: Sequence[Attempt],
+    now: datetime,
 ) -> datetime | None:
     """Until when the call can be undone; None where it cannot (any more)."""
     tool = registry.find(call.tool)
@@ -67,14 +75,25 @@ def undo_until(
         return None
     if call.status is not Status.COMPLETED or outcome.marked_by is not None:
         return None
+    if _elsewhere(tool, attempts):
+        return None
     until = outcome.completed_at + timedelta(seconds=tool.undo.within_s)
     return until if now < until else None
 
 
-def _why_not(call: ToolCall, outcome: Outcome | None, registry: ToolRegistry) -> str:
+def _elsewhere(tool: Tool, attempts: Sequence[Attempt]) -> bool:
+    """Whether the fallback did it: the tool's own adapter knows nothing of it, and takes back nothing."""
+    return tool.fallback is not None and bool(attempts) and attempts[-1].adapter == tool.fallback.adapter
+
+
+def _why_not(
+    call: ToolCall, outcome: Outcome | None, registry: ToolRegistry, *, attempts: Sequence[Attempt]
+) -> str:
     tool = registry.find(call.tool)
     if tool is None or tool.undo is None or call.undo_of is not None:
         return f"{call.tool} cannot be undone."
     if outcome is None or call.status is not Status.COMPLETED or outcome.marked_by is not None:
         return "Only what was completed can be undone."
+    if _elsewhere(tool, attempts):
+        return f"{attempts[-1].adapter} did this in the place of {tool.adapter}, which cannot take it back."
     return f"The time for undoing this ({tool.undo.within_s // 60} minutes) is over."

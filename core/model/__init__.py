@@ -1,6 +1,7 @@
 """The records everything else speaks of. All frozen; all times are aware UTC datetimes."""
 
 from core.model.calls import (
+    WORKER_LOST,
     Approval,
     Attempt,
     CallView,
@@ -39,12 +40,13 @@ from core.model.people import (
     Principal,
     Tenant,
 )
-from core.model.pulse import NOTHING, Backlog, Doing
+from core.model.pulse import NOTHING, Backlog, Carried, Doing
 from core.model.words import Channel, OnFailure, PolicyDecision, Risk, Role, StartMode, Vote
 
 __all__ = [
     "NOTHING",
     "SYSTEM",
+    "WORKER_LOST",
     "Alarm",
     "ApiToken",
     "Approval",
@@ -54,6 +56,7 @@ __all__ = [
     "BreakerState",
     "CallView",
     "Card",
+    "Carried",
     "Channel",
     "Conversation",
     "DeadLetter",

@@ -167,6 +167,10 @@ class Run:
     created_at: datetime
 
 
+WORKER_LOST: Final = "worker_lost"
+"""The error class of an attempt whose worker died."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One try at running a call. Live until `ended_at` is set; its lease is in real time.
@@ -186,6 +190,8 @@ class Attempt:
     error: str | None = None  # why it failed, also where another attempt followed
     error_class: str | None = None
     stop_by: str | None = None  # who asked it to stop
+    not_before: datetime | None = None  # real; when it may be begun, where it was made to wait
+    unclear: bool = False  # it failed, and the other side may have done it all the same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,10 +266,11 @@ class CallView:
 class Started:
     """A worker holds this call now. `original` is set where it takes back another one; `wait_s` where the
     attempt was not begun yet, which it is after so many seconds; or sooner, where it is `held` because its
-    adapter does not answer, once that is back."""
+    adapter does not answer or a switch (`held_by`) stops it, once that is over."""
 
     call: ToolCall
     attempt: Attempt
     original: CallView | None = None
     wait_s: float | None = None
     held: bool = False
+    held_by: str = ""

@@ -26,6 +26,16 @@ NOTHING: Final = Backlog()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """A call with a live attempt, and the adapter that carries that; None while it waits for its time."""
+
+    call_id: CallId
+    tenant_id: TenantId
+    tool: str
+    adapter: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Doing:
     """A call that is being executed, or was and did not go well. `at` is when it began, or when it ended."""
 

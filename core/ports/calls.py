@@ -121,9 +121,10 @@ class Attempts(Protocol):
         now: datetime,
         error: str | None = None,
         error_class: str | None = None,
+        unclear: bool = False,
     ) -> Attempt | None:
         """Ends this attempt and gives it: THE fence. None where it is not live any more; then nothing may be
-        written."""
+        written. `unclear`: the other side may have done it all the same."""
         ...
 
     def begin(self, call_id: CallId, number: int, *, adapter: str, now: datetime) -> Attempt | None:

@@ -65,11 +65,14 @@ class Rates(Protocol):
     """Moving windows of what was let through."""
 
     def hit(self, bucket: str, *, now: datetime, since: datetime) -> None:
-        """Counts one, and forgets those of this bucket up to `since`."""
+        """Counts one, and forgets those of this bucket up to `since`, and those ahead of `now`."""
         ...
 
-    def window(self, bucket: str, *, since: datetime, most: int) -> tuple[int, datetime | None]:
-        """Of the newest `most` after `since`: how many there are, and when the oldest of them was."""
+    def window(
+        self, bucket: str, *, now: datetime, since: datetime, most: int
+    ) -> tuple[int, datetime | None]:
+        """Of the newest `most` after `since` and not ahead of `now` (by `core.limits.AHEAD`): how many there
+        are, and when the oldest of them was."""
         ...
 
 
@@ -97,7 +100,8 @@ class Schedules(Protocol):
         ...
 
     def due(self, now: datetime, *, limit: int) -> Sequence[Schedule]:
-        """Those whose time has come, earliest first. Raises CorruptRecord."""
+        """Those whose time has come, earliest first; and those last done or made at a time still to come, as
+        a clock leaves behind that was set back. Raises CorruptRecord."""
         ...
 
     def put(self, before: Schedule, after: Schedule) -> bool:
@@ -105,7 +109,7 @@ class Schedules(Protocol):
         ...
 
     def any_due(self, now: datetime) -> bool:
-        """Whether the time of any has come."""
+        """Whether there are any in `due`."""
         ...
 
     def live_of(self, tenant_id: TenantId, person_id: PersonId) -> int:
@@ -116,8 +120,13 @@ class Schedules(Protocol):
         """Keeps which call was made for a time of a schedule. A second one for the same time fails."""
         ...
 
+    def had(self, schedule_id: ScheduleId, *, at: datetime) -> bool:
+        """Whether a call was made for this time of a schedule."""
+        ...
+
     def occasion(self, call_id: CallId) -> Occasion | None:
-        """The time of a schedule that a call was made for; None for a call that somebody asked for."""
+        """The time of a schedule that a call was made for; None for a call that somebody asked for, or whose
+        schedule cannot be read."""
         ...
 
 

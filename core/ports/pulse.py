@@ -8,7 +8,7 @@ from typing import Protocol
 
 from core.ids import TenantId
 from core.lifecycle import Status
-from core.model import Backlog, Doing
+from core.model import Backlog, Carried, Doing
 
 
 class Pulse(Protocol):
@@ -24,6 +24,10 @@ class Pulse(Protocol):
 
     def running(self) -> Sequence[Doing]:
         """Calls with a live attempt, the one that has run longest first."""
+        ...
+
+    def carried(self, *, tenant: TenantId | None) -> Sequence[Carried]:
+        """Every call with a live attempt, however many there are, oldest first."""
         ...
 
     def went_wrong(self, *, since: datetime) -> Sequence[Doing]:

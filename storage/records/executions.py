@@ -31,7 +31,7 @@ _ATTEMPTS: Final = Statement(
 _END_ATTEMPT: Final = Statement(
     update(attempts)
     .where(attempts.c.call_id == arg("call"), attempts.c.number == arg("held"), attempts.c.ended_at.is_(None))
-    .values(ended_at=arg("now_"), error=arg("why"), error_class=arg("why_class"))
+    .values(ended_at=arg("now_"), error=arg("why"), error_class=arg("why_class"), unclear=arg("in_doubt"))
     .returning(*attempts.columns)
 )
 _BEGIN_ATTEMPT: Final = Statement(
@@ -127,6 +127,8 @@ class Attempts:
             error=attempt.error,
             error_class=attempt.error_class,
             stop_by=attempt.stop_by,
+            not_before=to_ms(attempt.not_before),
+            unclear=attempt.unclear,
         )
 
     def of(self, call_id: CallId) -> Sequence[Attempt]:
@@ -141,11 +143,12 @@ class Attempts:
         now: datetime,
         error: str | None = None,
         error_class: str | None = None,
+        unclear: bool = False,
     ) -> Attempt | None:
         """Ends this attempt and gives it; None where it is not live any more."""
-        rows = self._session.all(
-            _END_ATTEMPT, call=call_id, held=number, now_=to_ms(now), why=error, why_class=error_class
-        )
+        at = to_ms(now)
+        told = {"why": error, "why_class": error_class, "in_doubt": unclear}
+        rows = self._session.all(_END_ATTEMPT, call=call_id, held=number, now_=at, **told)
         return _attempt(rows[0]) if rows else None
 
     def begin(self, call_id: CallId, number: int, *, adapter: str, now: datetime) -> Attempt | None:
@@ -231,6 +234,8 @@ def _attempt(row: Row) -> Attempt:
         error=row[9],
         error_class=row[10],
         stop_by=row[11],
+        not_before=maybe_from_ms(row[12]),
+        unclear=bool(row[13]),
     )
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Table, and_, delete, exists, func, or_, se
 from core.ids import CallId
 from core.lifecycle import ENDS, EXECUTING, Status
 from core.ports import Kept, Stopped
+from core.signals import STRIDE
 from storage.schema import (
     alarms,
     dead_letters,
@@ -116,7 +117,9 @@ _SKIP: Final = Statement(
     update(webhooks)
     .where(webhooks.c.ended_at.is_(None))
     .values(
-        cursor=select(func.coalesce(func.max(_s.seq), webhooks.c.cursor)).scalar_subquery(),
+        cursor=select(
+            func.coalesce(func.max(_s.seq) * STRIDE + STRIDE - 1, webhooks.c.cursor)
+        ).scalar_subquery(),
         tries=arg("none"),
     )
 )

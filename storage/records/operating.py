@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, or_, select, update
 
 from core.ids import SwitchId, TenantId
+from core.limits import AHEAD
 from core.model import Alarm, Breaker, BreakerState, Switch, Target, Worker
 from storage.schema import ANY_TEAM, alarms, breakers, rate_hits, switches, workers
 from storage.statements import Row, Session, Statement, all_columns, arg, insert_into, insert_once
@@ -35,10 +36,12 @@ _PUT_BREAKER: Final = Statement(
 
 _h = rate_hits.c
 _HIT: Final = insert_into(rate_hits)
-_FORGET_HITS: Final = Statement(delete(rate_hits).where(_h.bucket == arg("key"), _h.at <= arg("since")))
+_FORGET_HITS: Final = Statement(
+    delete(rate_hits).where(_h.bucket == arg("key"), or_(_h.at <= arg("since"), _h.at > arg("until")))
+)
 _newest = (
     select(_h.at)
-    .where(_h.bucket == arg("key"), _h.at > arg("since"))
+    .where(_h.bucket == arg("key"), _h.at > arg("since"), _h.at <= arg("until"))
     .order_by(_h.at.desc())
     .limit(arg("most"))
     .subquery()
@@ -177,13 +180,17 @@ class Rates:
         self._session = session
 
     def hit(self, bucket: str, *, now: datetime, since: datetime) -> None:
-        """Counts one, and forgets those of this bucket up to `since`."""
-        self._session.do(_FORGET_HITS, key=bucket, since=to_ms(since))
+        """Counts one, and forgets those of this bucket up to `since`, and those ahead of `now`."""
+        self._session.do(_FORGET_HITS, key=bucket, since=to_ms(since), until=to_ms(now + AHEAD))
         self._session.do(_HIT, bucket=bucket, at=to_ms(now))
 
-    def window(self, bucket: str, *, since: datetime, most: int) -> tuple[int, datetime | None]:
-        """Of the newest `most` after `since`: how many there are, and when the oldest of them was."""
-        row = self._session.one(_WINDOW, key=bucket, since=to_ms(since), most=most)
+    def window(
+        self, bucket: str, *, now: datetime, since: datetime, most: int
+    ) -> tuple[int, datetime | None]:
+        """Of the newest `most` after `since` and not ahead of `now`: how many there are, and when the oldest
+        of them was."""
+        until = to_ms(now + AHEAD)
+        row = self._session.one(_WINDOW, key=bucket, since=to_ms(since), until=until, most=most)
         return (0, None) if row is None else (row[0], maybe_from_ms(row[1]))
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Select, func, literal_column, select, text
 
 from core.ids import CallId, TenantId
 from core.lifecycle import Status
-from core.model.pulse import MOST_COUNTED, MOST_LISTED, Backlog, Doing
+from core.model.pulse import MOST_COUNTED, MOST_LISTED, Backlog, Carried, Doing
 from storage.schema import attempts, dead_letters, inbox, outbox, outcomes, quarantine, tool_calls
 from storage.statements import Row, Session, Statement, arg
 from storage.times import from_ms, maybe_from_ms, to_ms
@@ -59,6 +59,14 @@ _RUNNING: Final = Statement(
     .order_by(_t.started_at)
     .limit(MOST_LISTED)
 )
+_live = (
+    select(_c.id, _c.tenant_id, _c.tool, _t.adapter)
+    .join_from(attempts, tool_calls, _t.call_id == _c.id)
+    .where(_t.ended_at.is_(None))
+    .order_by(_t.started_at, _c.id)
+)
+_CARRIED: Final = Statement(_live)
+_CARRIED_OF: Final = Statement(_live.where(_t.tenant_id == arg("tenant")))
 _WRONG: Final = Statement(
     select(_c.id, _c.short_id, _c.tenant_id, _c.tool, _o.completed_at, _o.status, _o.error_class)
     .join_from(outcomes, tool_calls, _o.call_id == _c.id)
@@ -100,6 +108,16 @@ class Pulse:
     def running(self) -> Sequence[Doing]:
         """Calls with a live attempt, the one that has run longest first."""
         return [_doing(row) for row in self._session.all(_RUNNING)]
+
+    def carried(self, *, tenant: TenantId | None) -> Sequence[Carried]:
+        """Every call with a live attempt, however many there are, oldest first."""
+        rows = (
+            self._session.all(_CARRIED) if tenant is None else self._session.all(_CARRIED_OF, tenant=tenant)
+        )
+        return [
+            Carried(call_id=CallId(row[0]), tenant_id=TenantId(row[1]), tool=row[2], adapter=row[3])
+            for row in rows
+        ]
 
     def went_wrong(self, *, since: datetime) -> Sequence[Doing]:
         """Calls that failed or timed out after `since`, oldest first."""

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 
-from core.errors import CorruptRecord
+from core.errors import CorruptRecord, InvalidInput
 from core.ids import CallId, PersonId, ScheduleId, TenantId
 from core.json_text import read_json
 from core.model import Missed, Occasion, Schedule
+from core.schedule_rules import read_rule, zone_of
 from storage.schema import quarantine, schedule_times, schedules
 from storage.statements import Row, Session, Statement, all_columns, arg, insert_into
 from storage.times import from_ms, maybe_from_ms, to_ms
@@ -37,7 +38,7 @@ _IS_DUE: Final = (
     _c.next_at.is_not(None),
     _c.paused_at.is_(None),
     _c.ended_at.is_(None),
-    _c.next_at <= arg("now_"),
+    or_(_c.next_at <= arg("now_"), _c.last_at > arg("now_"), _c.created_at > arg("now_")),
     _NOT_SET_ASIDE,
 )
 _DUE: Final = Statement(select(schedules).where(*_IS_DUE).order_by(_c.next_at).limit(arg("most")))
@@ -53,6 +54,11 @@ _LIVE_OF: Final = Statement(
     .where(_c.tenant_id == arg("tenant"), _c.requester_id == arg("person"), _c.ended_at.is_(None))
 )
 _FIRED: Final = insert_into(schedule_times)
+_HAD: Final = Statement(
+    select(schedule_times.c.call_id).where(
+        schedule_times.c.schedule_id == arg("id_"), schedule_times.c.at == arg("then")
+    )
+)
 _OCCASION: Final = Statement(
     select(schedule_times.c.schedule_id, schedule_times.c.at, _c.rule, _c.timezone)
     .join_from(schedule_times, schedules, _c.id == schedule_times.c.schedule_id)
@@ -89,7 +95,8 @@ class Schedules:
         return [_schedule(row) for row in rows]
 
     def due(self, now: datetime, *, limit: int) -> Sequence[Schedule]:
-        """Those whose time has come, earliest first. Raises CorruptRecord."""
+        """Those whose time has come, or that are of a time still to come, earliest first. Raises
+        CorruptRecord."""
         return [_schedule(row) for row in self._session.all(_DUE, now_=to_ms(now), most=limit)]
 
     def put(self, before: Schedule, after: Schedule) -> bool:
@@ -99,7 +106,7 @@ class Schedules:
         return self._session.run(_PUT, id_=identifier, was=before.version, **row) == 1
 
     def any_due(self, now: datetime) -> bool:
-        """Whether the time of any has come."""
+        """Whether any is due."""
         return self._session.one(_ANY_DUE, now_=to_ms(now)) is not None
 
     def live_of(self, tenant_id: TenantId, person_id: PersonId) -> int:
@@ -111,10 +118,15 @@ class Schedules:
         """Keeps which call was made for a time of a schedule. A second one for the same time fails."""
         self._session.run(_FIRED, schedule_id=schedule_id, at=to_ms(at), call_id=call_id)
 
+    def had(self, schedule_id: ScheduleId, *, at: datetime) -> bool:
+        """Whether a call was made for this time of a schedule."""
+        return self._session.one(_HAD, id_=schedule_id, then=to_ms(at)) is not None
+
     def occasion(self, call_id: CallId) -> Occasion | None:
-        """The time of a schedule that a call was made for; None for a call that somebody asked for."""
+        """The time of a schedule that a call was made for; None for a call that somebody asked for, or whose
+        schedule cannot be read."""
         row = self._session.one(_OCCASION, call=call_id)
-        if row is None:
+        if row is None or _unreadable(row[2], row[3]):
             return None
         return Occasion(schedule_id=row[0], at=from_ms(row[1]), rule=row[2], timezone=row[3])
 
@@ -125,6 +137,16 @@ def _row(schedule: Schedule) -> dict[str, Any]:
     text = json.dumps(dict(schedule.arguments), ensure_ascii=False, separators=(",", ":"))
     row.update(arguments=text, missed=schedule.missed.value)
     return row
+
+
+def _unreadable(rule: str, timezone: str) -> str | None:
+    """Which column says no time."""
+    for column, read, said in (("rule", read_rule, rule), ("timezone", zone_of, timezone)):
+        try:
+            read(said)
+        except InvalidInput:
+            return column
+    return None
 
 
 def _maybe(row: Row | None) -> Schedule | None:
@@ -139,6 +161,9 @@ def _schedule(row: Row) -> Schedule:
         arguments = None
     if not isinstance(arguments, dict):
         raise CorruptRecord(schedules.name, values["id"], "arguments")
+    wrong = _unreadable(values["rule"], values["timezone"])
+    if wrong is not None:
+        raise CorruptRecord(schedules.name, values["id"], wrong)
     values.update({name: maybe_from_ms(values[name]) for name in _TIMES})
     values.update(
         arguments=arguments, missed=Missed(values["missed"]), created_at=from_ms(values["created_at"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     ForeignKey,
@@ -186,6 +187,8 @@ attempts = Table(
     words("error", nullable=True),
     words("error_class", nullable=True),
     words("stop_by", nullable=True),
+    time("not_before", nullable=True),
+    Column("unclear", Boolean),
     UniqueConstraint("call_id", "number"),
     partial_index(
         "uq_attempts_live",

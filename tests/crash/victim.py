@@ -157,7 +157,7 @@ async def _live(boundary: _Boundary, pipe: Connection, orders: Orders) -> None:
         boundary=boundary,
     )
     lease = timedelta(seconds=orders.lease_s)
-    product.executor._env = replace(product.env, limits=replace(product.env.limits, lease=lease))
+    product.executor._units.env = replace(product.env, limits=replace(product.env.limits, lease=lease))
     await product.start()
     await product.claim_code()
     await _people_the_demo(product, _sandbox())
@@ -194,7 +194,7 @@ async def _do(product: Countersign, what: str) -> None:
         case "head":
             await product.telegram.post_head()
         case "renew":
-            await product.executor.renew()
+            await product.executor.beat()
         case "recover":
             await product.executor.recover()
         case "alarms":

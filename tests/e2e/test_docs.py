@@ -64,6 +64,8 @@ LONG = (
     'make torture ARGS="T1 T2 T4"',
     'make torture ARGS="T14 T15"',
     'make torture ARGS="T17 T23"',
+    'make torture ARGS="T25 T26"',
+    'make torture ARGS="T40 T42"',
     "make torture ARGS=T16",
     "make torture ARGS=T7",
 )

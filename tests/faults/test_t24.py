@@ -17,6 +17,7 @@ from tests.e2e.lives import settled
 from tests.e2e.talk import ask, card_at, short
 from tests.faults import consent
 from tests.faults.checks import check_set_aside
+from tests.faults.operating import filled
 from tests.faults.stage import Town
 from tests.kit.databases import Place
 from tests.kit.faults import SHAPES, corrupt
@@ -35,6 +36,7 @@ KNOWN: Final = {
     "grants.scope",
     "runs.needs",
     "api_tokens.account_ids",
+    "schedules.arguments",
 }
 """The columns that the tests below corrupt."""
 ANY_JSON: Final = frozenset({"another type", "null"})
@@ -56,6 +58,9 @@ async def test_t24_no_column_of_json_is_forgotten(town: Town) -> None:
         await consent.granted(town, "taxi")
         await consent.a_run(town, "one", "two")
         await consent.a_token(product)
+        await ask(town.phones, "member", "in 2 hours create task: x", "Scheduled")
+        ((schedule,),) = town.place.rows("SELECT id FROM schedules")
+        await filled(product, schedule)
         await ask(town.phones, "member", "/task", "?")
         await settled(product)
     found = {f"{table}.{column}" for table, column in _columns(town.place)}

@@ -185,10 +185,10 @@ async def test_until_when_it_can_be_undone(world: World) -> None:
     done = await world.done("undoable")
     outcome = await world.outcome(done)
     assert outcome is not None
-    until = undo_until(done, outcome, world.registry, now=world.clock.now())
+    until = undo_until(done, outcome, world.registry, attempts=(), now=world.clock.now())
     assert until is not None
     assert (until - outcome.completed_at).total_seconds() == 600
-    assert undo_until(done, None, world.registry, now=world.clock.now()) is None
+    assert undo_until(done, None, world.registry, attempts=(), now=world.clock.now()) is None
 
 
 async def test_the_undo_of_a_removed_tool_is_no_more(world: World) -> None:

@@ -33,16 +33,17 @@ async def working(world: World, *tools: Tool, polite_s: float = 0.0, **more: Any
     """An executor that takes what waits in this world, which has these tools besides."""
     world.registry = ToolRegistry([*world.registry, *tools])
     world.__post_init__()
+    clock = SystemClock(lambda: world.clock.now().timestamp())
+    given: dict[str, Any] = {"concurrency": 4, "clock": clock} | more
     executor = Executor(
         uow=world.db.writer,
         reader=world.db.reader,
         runner=ToolRunner(world.registry, monotonic=lambda: 0.0, grace_s=0.05, polite_s=polite_s),
         store=RecordsToolStore(world.db.writer, world.db.reader),
         env=world.env,
-        clock=SystemClock(lambda: world.clock.now().timestamp()),
         worker="w1",
         sole=True,
-        **({"concurrency": 4} | more),
+        **given,
     )
     world.db.writer.listen("pending", executor.offer)
     world.db.writer.listen("stop", executor.stop)

@@ -18,7 +18,7 @@ from core.engine.held import viewed
 from core.errors import Code
 from core.ids import PersonId
 from core.lifecycle import Status
-from core.limits import RateLimits, Window, count, is_limit, limited_by, windows_of
+from core.limits import AHEAD, RateLimits, Window, count, is_limit, limited_by, windows_of
 from tests.kit.clock import NOON
 from tests.kit.tools import tool
 from tests.kit.world import ACME, World, code_of, principal, refusal_of
@@ -98,6 +98,19 @@ async def test_a_hundred_starts_at_once_are_never_more_than_the_limit(world: Wor
     assert {code_of(answer) for answer in answers if isinstance(answer, Refused)} == {"rate_limited"}
 
 
+async def test_t40_a_clock_that_was_a_year_ahead_leaves_no_limit_behind(world: World) -> None:
+    """What it counted there stands for nothing; what a clock a little ahead counted still does."""
+    limit(world, per_user="1/minute")
+    world.clock.move_wall(days=366)
+    await world.execute(await world.propose("low_once"))
+    world.clock.move_wall(days=-366)
+    await world.execute(await world.propose("low_once"))
+    assert world.sql("SELECT count(*) FROM rate_hits") == [(1,)]
+    world.clock.move_wall(-50)
+    refused = refusal_of(await world.start(await world.propose("low_once"))).refusal
+    assert (refused.code, refused.retry_after_s) == (Code.RATE_LIMITED, 110)
+
+
 async def test_without_limits_nothing_is_written(world: World) -> None:
     await world.done()
     assert world.sql("SELECT count(*) FROM rate_hits") == [(0,)]
@@ -133,10 +146,12 @@ class Kept:
         self.at: list[datetime] = []
 
     def hit(self, bucket: str, *, now: datetime, since: datetime) -> None:
-        self.at = [*(each for each in self.at if each > since), now]
+        self.at = [*(each for each in self.at if since < each <= now + AHEAD), now]
 
-    def window(self, bucket: str, *, since: datetime, most: int) -> tuple[int, datetime | None]:
-        found = sorted(each for each in self.at if each > since)[-most:]
+    def window(
+        self, bucket: str, *, now: datetime, since: datetime, most: int
+    ) -> tuple[int, datetime | None]:
+        found = sorted(each for each in self.at if since < each <= now + AHEAD)[-most:]
         return len(found), found[0] if found else None
 
 

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from core.errors import ConfigError
 from core.ids import WebhookId
 from core.lifecycle import Status
-from core.model import Invite, Role, SignalKind, ToolCall, Vote, Webhook
+from core.model import Invite, Role, Schedule, Signal, SignalKind, ToolCall, Vote, Webhook
 from core.ports import Dialogue, Records
 from storage.backup import manifest_of
 from storage.restore import ASIDE, restoring
@@ -23,6 +24,7 @@ from storage.sqlite import connect
 from storage.verify import verify
 from tests.integration.granting import granted
 from tests.integration.keeping_stage import backed_up, yesterday
+from tests.integration.test_schedules import Times
 from tests.kit.faults import everything, no_room
 from tests.kit.world import ACME, World, code_of, open_world, principal
 
@@ -48,6 +50,8 @@ class Under:
     running: ToolCall
     repeatable: ToolCall
     late: ToolCall
+    daily: Schedule
+    once: Schedule
 
     @property
     def waiting(self) -> tuple[ToolCall, ...]:
@@ -57,6 +61,8 @@ class Under:
 async def under_way(world: World) -> Under:
     late = await world.propose("high_once", arguments={"text": "late"})
     world.clock.advance(hours=6)
+    times = Times(world)
+    daily, once = await times.add("cron 0 19 * * *"), await times.add("at 2026-11-20T20:00")
     half = await world.propose("critical_once")
     await world.vote(half, "cat", shown=True)
     running = await world.approved("high_once")
@@ -73,6 +79,8 @@ async def under_way(world: World) -> Under:
         running=running,
         repeatable=repeatable,
         late=late,
+        daily=daily,
+        once=once,
     )
 
 
@@ -143,17 +151,36 @@ async def test_t26_nothing_of_yesterday_runs_unasked(world: World) -> None:
         assert restored.stopped.grants == restored.stopped.invites == restored.stopped.updates == 1
         assert (await _grant_of(old, made.id))[0] is not None
         assert old.sql("SELECT count(*) FROM dialogues") == [(0,)]
-        assert old.sql("SELECT cursor, tries FROM webhooks") == [(2, 0)]
+        assert old.sql("SELECT tries FROM webhooks") == [(0,)]
+        assert await old.read(_undelivered) == []
         assert old.sql("SELECT count(*) FROM inbox WHERE done_at IS NULL") == [(0,)]
         waiting = old.sql("SELECT DISTINCT kind FROM outbox WHERE done_at IS NULL")
         assert set(waiting) <= {("card",), ("end_reply",)}, waiting
         told = json.loads(next(e.content for e in old.chain() if e.kind == "records.restored"))
         assert (told["asked_again"], told["interrupted"], told["grants_revoked"]) == (5, 2, 1)
         assert verify(old.place.address, old.folder / "audit").ok
+        await _check_nothing_is_made_up_for(old, under)
+        assert restored.passed == told["schedules_passed"] == 2
         # What is signed again runs, once.
         await old.execute(await old.approve(await old.call(under.signed)))
         assert list(old.ledger.effects.values()) == [1]
     print(f"T26 {world.place.kind}: 8/8 calls of a backup asked again, interrupted or expired, 0 effects")
+
+
+async def _check_nothing_is_made_up_for(old: World, under: Under) -> None:
+    """What was due at 19:00 and 20:00 may have run after the backup; tomorrow at 19:00 comes next."""
+    times = Times(old)
+    assert await times.fire() == 0
+    assert times.kinds().count("schedule.missed") == 2
+    assert times.due(await times.now(under.daily)) == times.due(under.daily) + timedelta(days=1)
+    assert (await times.now(under.once)).ended_at is not None
+
+
+def _undelivered(records: Records) -> Sequence[Signal]:
+    """What the webhook would still be sent."""
+    hook = records.webhooks.get(WebhookId("hook"))
+    assert hook is not None
+    return records.signals.after(ACME, hook.cursor, limit=99)
 
 
 async def _grant_of(world: World, grant_id: str) -> tuple[object, ...]:

@@ -46,6 +46,7 @@ from core.engine import (
     undo,
 )
 from core.engine.readable import set_aside
+from core.engine.retrying import begin
 from core.errors import CorruptRecord, StorageUnavailable
 from core.ids import CallId, PersonId
 from core.lifecycle import ENDS
@@ -330,7 +331,17 @@ class Machine(RuleBasedStateMachine):
             assert started.call.tool.endswith("_again")
             assert started.attempt.number > 1
             assert started.call.consent_digest == consent_digest_of(started.call), "it is not what was signed"
-        return taken or ()
+        return [begun for started in taken or () if (begun := self.begun(started)) is not None]
+
+    def begun(self, started: Started) -> Started | None:
+        """What was let through, and where that does not hold today is begun by nobody."""
+        if started.wait_s is None:
+            return started
+        key, env = (started.call.id, started.attempt.number), self.life.env
+        after = self.tried(
+            lambda records: begin(records, call_id=key[0], attempt=key[1], now=self.moment, env=env)
+        )
+        return after if isinstance(after, Started) and after.wait_s is None else None
 
     def record(self, started: Started, result: RunResult) -> Any:
         """Writes a result, which the fence must refuse where the attempt is not live. What the database would

@@ -10,6 +10,7 @@ QUEUE: Final = "tests/unit/workers/test_queue.py"
 EXECUTOR: Final = "tests/integration/test_executor.py"
 RUNNER: Final = "tests/unit/core/test_runner.py"
 STOPPING: Final = "tests/e2e/test_stopping.py"
+HELD_UP: Final = "tests/integration/test_held_up.py"
 
 EXECUTING: Final = (
     Control(
@@ -81,5 +82,41 @@ EXECUTING: Final = (
         old="            return full\n        message_id = waiting.pop()\n",
         new="            pass\n        message_id = waiting.pop()\n",
         tests=(f"{STOPPING}::test_the_end_is_told_though_progress_would_fill_the_window",),
+    ),
+    Control(
+        name="no worker is its own heir",
+        file="bot/workers/units.py",
+        old="            records.attempts.renew(self.worker, self.in_hand(), "
+        "lease_until=now.real + self.env.limits.lease)\n",
+        new="",
+        tests=(f"{HELD_UP}::test_what_began_while_the_database_was_held_up_has_a_whole_lease",),
+    ),
+    Control(
+        name="nothing is begun once the worker stops",
+        file="bot/workers/units.py",
+        old="            if self.stopping():\n                return None\n            now",
+        new="            now",
+        tests=(f"{HELD_UP}::test_nothing_is_begun_by_a_worker_that_stops_while_the_database_is_held_up",),
+    ),
+    Control(
+        name="what is stopped waits for no slot",
+        file="bot/workers/executor.py",
+        old="self._turns.come(waiting, unless=hand.stop)",
+        new="self._turns.come(waiting)",
+        tests=(f"{HELD_UP}::test_what_waits_to_be_tried_again_is_stopped_though_all_slots_are_taken",),
+    ),
+    Control(
+        name="what is let go while it is refused is tried again",
+        file="bot/workers/executor.py",
+        old=", since=releases",
+        new="",
+        tests=(f"{HELD_UP}::test_what_is_let_go_while_it_is_refused_is_tried_at_once",),
+    ),
+    Control(
+        name="a stopped tool's write that had not begun is none",
+        file="bot/workers/toolstore.py",
+        old="            if self._dropped:\n",
+        new="            if False:\n",
+        tests=(f"{HELD_UP}::test_what_a_tool_had_not_begun_to_write_is_not_written_once_it_was_stopped",),
     ),
 )

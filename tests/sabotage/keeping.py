@@ -33,6 +33,20 @@ RESTORED: Final = (
         tests=(_NOTHING,),
     ),
     Control(
+        name="a restore makes up for no time of a schedule",
+        file="core/engine/restored.py",
+        old="passed=pass_by(records, now=now)",
+        new="passed=0",
+        tests=(_NOTHING,),
+    ),
+    Control(
+        name="a webhook goes on behind the newest fact",
+        file="storage/records/keeping.py",
+        old="func.max(_s.seq) * STRIDE + STRIDE - 1",
+        new="func.max(_s.seq)",
+        tests=(_NOTHING,),
+    ),
+    Control(
         name="a restore ends grants",
         file="storage/records/keeping.py",
         old="            grants=self._session.run(_STOP_GRANTS, **at),",

@@ -8,6 +8,7 @@ from tests.sabotage.control import Control
 
 SWITCHES: Final = "tests/integration/test_switches.py"
 RATES: Final = "tests/integration/test_rates.py"
+STOPPING: Final = "tests/integration/test_stopping.py"
 
 HALTED: Final = (
     Control(
@@ -51,6 +52,27 @@ HALTED: Final = (
         old="    if switch.tenant_id is not None and switch.tenant_id != tenant_id:",
         new="    if not tenant_id:",
         tests=(f"{SWITCHES}::test_a_pause_of_one_team_is_no_other_teams_business",),
+    ),
+    Control(
+        name="a pause stops all that runs, however much others run",
+        file="storage/records/pulse.py",
+        old='_CARRIED_OF: Final = Statement(_live.where(_t.tenant_id == arg("tenant")))',
+        new='_CARRIED_OF: Final = Statement(_live.where(arg("tenant") != "").limit(MOST_LISTED))',
+        tests=(f"{STOPPING}::test_another_teams_flood_hides_nothing_that_a_pause_stops",),
+    ),
+    Control(
+        name="a pause stops what runs by what carries it",
+        file="core/engine/switches.py",
+        old="    by = may if running.adapter is None else (running.adapter,)\n",
+        new="    by = may[:1]\n",
+        tests=(f"{STOPPING}::test_what_runs_is_stopped_by_the_adapter_that_carries_it",),
+    ),
+    Control(
+        name="a clock that was ahead leaves no limit behind",
+        file="storage/records/operating.py",
+        old=', _h.at <= arg("until"))',
+        new=', arg("until") != 0)',
+        tests=(f"{RATES}::test_t40_a_clock_that_was_a_year_ahead_leaves_no_limit_behind",),
     ),
     Control(
         name="a pause of another team is not found",

@@ -9,6 +9,7 @@ from tests.sabotage.control import Control
 RETRYING: Final = "tests/integration/test_retrying.py"
 BREAKERS: Final = "tests/integration/test_breakers.py"
 RUNNER: Final = "tests/unit/core/test_runner_health.py"
+STILL_LET: Final = "tests/integration/test_still_let.py"
 
 RESILIENCE: Final = (
     Control(
@@ -84,8 +85,8 @@ RESILIENCE: Final = (
     Control(
         name="what waits is not begun while its adapter is cut off",
         file="core/engine/retrying.py",
-        old="        held = _started(records, call, waited)\n",
-        new="        return _started(records, call, waited)\n",
+        old="    held = _started(records, call, waited)\n",
+        new="    return _started(records, call, waited)\n",
         tests=(f"{BREAKERS}::test_what_waits_looks_again_while_it_is_cut_off",),
     ),
     Control(
@@ -115,5 +116,102 @@ RESILIENCE: Final = (
         old="        if self.fallback is not None:\n            told",
         new="        if self.name == '':\n            told",
         tests=(f"{BREAKERS}::test_people_consent_to_the_fallback",),
+    ),
+    Control(
+        name="what let a call start holds at each further attempt",
+        file="core/engine/retrying.py",
+        old="(*guards.GUARDS[2:4], *guards.GUARDS[8:13])",
+        new="()",
+        tests=(f"{STILL_LET}::test_what_would_not_start_today_is_not_tried_again",),
+    ),
+    Control(
+        name="nothing is tried again while it is paused",
+        file="core/engine/retrying.py",
+        old="*guards.GUARDS[8:13])",
+        new="*guards.GUARDS[8:12])",
+        tests=(
+            f"{STILL_LET}::test_what_waits_is_not_begun_while_it_is_paused_and_says_so",
+            f"{STILL_LET}::test_a_paused_fallback_carries_no_attempt",
+        ),
+    ),
+    Control(
+        name="recovery looks at what let a call start",
+        file="core/engine/retrying.py",
+        old="    waits = rest_s > 0 or _barred(facts) is not None\n",
+        new="    waits = rest_s > 0\n",
+        tests=(f"{STILL_LET}::test_recovery_runs_nothing_again_while_it_is_paused",),
+    ),
+    Control(
+        name="a Retry-After outlives the process",
+        file="core/engine/retrying.py",
+        old="    waited = lost.not_before if",
+        new="    waited = None if",
+        tests=(f"{STILL_LET}::test_a_retry_after_outlives_the_process",),
+    ),
+    Control(
+        name="what was asked to stop while it waited is not begun",
+        file="core/engine/retrying.py",
+        old="    if waited.stop_by is not None:\n",
+        new='    if waited.stop_by == "":\n',
+        tests=(f"{STILL_LET}::test_what_was_asked_to_stop_while_it_waited_is_not_begun",),
+    ),
+    Control(
+        name="what never began is cancelled after a restart",
+        file="core/engine/recover.py",
+        old="        if attempt.stop_by is not None and attempt.adapter is None:\n",
+        new='        if attempt.stop_by == "":\n',
+        tests=(f"{STILL_LET}::test_what_was_asked_to_stop_while_it_waited_is_cancelled_after_a_restart",),
+    ),
+    Control(
+        name="what follows a lost worker is no end that was seen",
+        file="core/engine/cancel.py",
+        old="    if not begun or begun[-1].error_class != WORKER_LOST:\n",
+        new="    if begun or not begun:\n",
+        tests=(f"{STILL_LET}::test_what_a_dead_worker_held_and_would_not_start_today_waits_for_a_person",),
+    ),
+    Control(
+        name="what one adapter may have done stays with it",
+        file="core/engine/breakers.py",
+        old="    return (unclear[-1],) if unclear else carriers(tool)",
+        new="    return carriers(tool)",
+        tests=(
+            f"{STILL_LET}::test_what_was_lost_on_one_adapter_stays_with_it",
+            f"{STILL_LET}::test_so_does_what_its_worker_died_of",
+        ),
+    ),
+    Control(
+        name="what a fallback did is not taken back elsewhere",
+        file="core/engine/undo.py",
+        old="    return tool.fallback is not None and bool(attempts) and ",
+        new='    return tool.name == "" and ',
+        tests=(f"{STILL_LET}::test_what_the_fallback_did_is_not_taken_back_by_the_other_side",),
+    ),
+    Control(
+        name="a probe whose worker died is none any more",
+        file="core/resilience/breaker.py",
+        old="    if breaker.state is not BreakerState.HALF_OPEN or breaker.probe != call:\n",
+        new="    if call:\n",
+        tests=(f"{STILL_LET}::test_a_probe_whose_worker_died_lets_another_be_one",),
+    ),
+    Control(
+        name="a card names the pause of what would carry it",
+        file="core/engine/held.py",
+        old="adapter=carrier or tool.adapter,",
+        new="adapter=tool.adapter,",
+        tests=(f"{STILL_LET}::test_a_card_names_the_pause_of_what_would_carry_it",),
+    ),
+    Control(
+        name="a breaker's audit tells nothing of another team",
+        file="core/engine/execute.py",
+        old='            why=result.error_class or "",\n',
+        new='            why=result.error or "",\n',
+        tests=(f"{STILL_LET}::test_the_home_teams_audit_tells_of_a_breaker_and_not_of_whose_call_it_was",),
+    ),
+    Control(
+        name="a tool whose call was asked to stop is not begun",
+        file="core/runner.py",
+        old="        if context.cancellation.requested:\n",
+        new="        if started is None:\n",
+        tests=("tests/unit/core/test_runner.py::test_a_tool_whose_call_was_asked_to_stop_is_not_begun",),
     ),
 )

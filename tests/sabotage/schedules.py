@@ -7,6 +7,7 @@ from typing import Final
 from tests.sabotage.control import Control
 
 _TIMES: Final = "tests/integration/test_schedules.py"
+_ASTRAY: Final = "tests/integration/test_schedules_astray.py"
 _RULES: Final = "tests/unit/core/test_schedule_rules.py"
 _FIRE: Final = "core/engine/fire.py"
 _VERBS: Final = "core/engine/schedules.py"
@@ -22,9 +23,23 @@ TIMES: Final = (
     Control(
         name="a time that had its call gets no other",
         file=_FIRE,
-        old="    if schedule.last_at is not None and at <= schedule.last_at:\n",
-        new="    if schedule.last_at is not None and at < schedule.last_at:\n",
+        old="    if records.schedules.had(schedule.id, at=at):\n",
+        new="    if schedule.ended_at is not None:\n",
         tests=(f"{_TIMES}::test_a_clock_that_was_set_back_does_nothing_again",),
+    ),
+    Control(
+        name="a clock that was ahead leaves no schedule there",
+        file="storage/records/schedules.py",
+        old=', _c.last_at > arg("now_"), _c.created_at > arg("now_")',
+        new="",
+        tests=(f"{_ASTRAY}::test_t40_a_clock_that_was_a_year_ahead_leaves_no_schedule_there",),
+    ),
+    Control(
+        name="a rule that cannot be read is set aside",
+        file="storage/records/schedules.py",
+        old="    if wrong is not None:\n",
+        new='    if wrong == "":\n',
+        tests=(f"{_ASTRAY}::test_t24_a_rule_that_cannot_be_read_is_set_aside_and_the_others_are_done",),
     ),
     Control(
         name="one call for one time, in the schema",

@@ -7,9 +7,12 @@ import sys
 
 import pytest
 
-from core.errors import ConfigError
+from core.errors import ConfigError, ToolError
 from core.ids import CallId
 from core.lifecycle import Status
+from core.tool import Retry, ToolContext, ToolResult
+from tests.kit.tools import Note, tool
+from tests.kit.world import World
 from tests.security.stage import Api, open_api, settings, token_of
 
 
@@ -83,6 +86,22 @@ async def test_who_does_not_wait_is_told_where_to_look(api: Api) -> None:
         await task
     status = await api.get(answer.headers["Location"])
     assert (status.body["status"], status.body["result_summary"]["success"]) == ("completed", True)
+
+
+async def test_who_waits_for_a_call_that_is_tried_again_later_is_told_where_to_look(world: World) -> None:
+    async def later(_arguments: Note, _context: ToolContext) -> ToolResult:
+        raise ToolError("busy", transient=True, retry_after_s=3600.0)
+
+    retry = Retry(attempts=3, within_s=7200.0)
+    world.registry.register(tool("later", run=later, idempotent=True, retry=retry, timeout_s=0.5))
+    async with open_api(world, patience_s=0.0) as api:
+        call = await api.propose("later")
+        async with asyncio.timeout(10):
+            answer = await api.execute(call)
+        assert (answer.status, answer.body["status"], answer.body["ok"]) == (202, "running", True)
+        assert "Preference-Applied" not in answer.headers
+        status = await api.get(answer.headers["Location"])
+        assert (status.body["status"], status.body["attempt_count"]) == ("running", 2)
 
 
 async def test_a_denial_with_its_reason(api: Api) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 from tests.security.stage import Api, token_of
-from tests.security.test_t30 import CLOSED, ROWS, state, subject
+from tests.security.test_t30 import ABSENT, CLOSED, ROWS, state, subject
 
 AGAINST: Final[dict[str, tuple[dict[str, str], str]]] = {
     "a header's tenant": ({"X-Tenant-ID": "umbrella"}, ""),
@@ -37,7 +37,11 @@ async def test_t32_headers_and_queries_are_not_obeyed(both_api: Api, route: tupl
     method, path = route
     for name, (headers, query) in AGAINST.items():
         answer = await api.send(
-            method, path.replace("{id}", call.id) + query, ROWS[route].body, by="gus", headers=headers
+            method,
+            path.replace("{id}", call.id).replace("{switch}", ABSENT[0]) + query,
+            ROWS[route].body,
+            by="gus",
+            headers=headers,
         )
         assert (answer.status, answer.code) == (403, "claim_mismatch"), name
     assert state(api.world.place) == before

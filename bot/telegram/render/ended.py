@@ -33,7 +33,7 @@ _RETRY: Final = " Retry makes a new call, which goes through approval like any o
 def undo_row(scene: Scene) -> Rows:
     """Undo while there is a way back, else nothing."""
     view = scene.view
-    until = undo_until(view.call, view.outcome, scene.registry, now=scene.now)
+    until = undo_until(view.call, view.outcome, scene.registry, attempts=view.attempts, now=scene.now)
     if until is None or view.undone_by is not None:
         return ()
     # Without the minutes left: a message is not edited every minute, and would not tell the truth for long.
@@ -51,7 +51,7 @@ def _completed(scene: Scene) -> Shown:
     marked = outcome is not None and outcome.marked_by is not None
     took = f" · {lasted(outcome.duration_ms)}" if outcome and not marked else ""
     undone = view.undone
-    until = undo_until(view.call, outcome, scene.registry, now=scene.now)
+    until = undo_until(view.call, outcome, scene.registry, attempts=view.attempts, now=scene.now)
     open_until = f"undo possible until {moment(until, now=scene.now)}" if until and not view.undone_by else ""
     return Shown(
         html=lines(

@@ -28,6 +28,7 @@ def _calls(found: Restored) -> str:
         f"Asked for again: {found.asked_again}.",
         f"Interrupted: {found.interrupted}." if found.interrupted else "",
         f"Out of time: {found.ended}." if found.ended else "",
+        f"Schedules with a time meanwhile, not made up for: {found.passed}." if found.passed else "",
         f"Grants ended: {found.stopped.grants}." if found.stopped.grants else "",
         f"Invites ended: {found.stopped.invites}." if found.stopped.invites else "",
     ]

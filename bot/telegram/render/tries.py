@@ -7,9 +7,8 @@ from typing import Final
 from bot.telegram.render.parts import Scene
 from bot.telegram.render.safe import brief
 from bot.telegram.render.times import moment
-from core.engine.retrying import WORKER_LOST
 from core.lifecycle import Status
-from core.model import Attempt
+from core.model import WORKER_LOST, Attempt
 
 _MOST: Final = 6
 _ERROR_MOST: Final = 120

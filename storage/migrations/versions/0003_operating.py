@@ -28,6 +28,8 @@ def _partial(name: str, table: str, columns: list[str], where: str, *, unique: b
 def _attempts() -> None:
     for column in ("adapter", "error", "error_class", "stop_by"):
         op.add_column("attempts", sa.Column(column, sa.Text(), nullable=True))
+    op.add_column("attempts", sa.Column("not_before", sa.BigInteger(), nullable=True))
+    op.add_column("attempts", sa.Column("unclear", sa.Boolean(), nullable=True))
 
 
 def _halting() -> None:

@@ -360,11 +360,23 @@ def asked(given: ToolContext) -> ToolContext:
 
 
 async def stopped(behaviour: Behaviour, *, polite_s: float = 0.0) -> RunResult:
-    """What becomes of a tool that is asked to stop before it begins."""
-    made = ToolRunner(
-        ToolRegistry([tool(run=behaviour)]), monotonic=lambda: 0.0, grace_s=0.05, polite_s=polite_s
-    )
-    return await made.run(started(), asked(context()))
+    """What becomes of a tool that is asked to stop as soon as it has begun."""
+    stop = Stop()
+
+    async def begun(arguments: Any, given: ToolContext) -> ToolResult:
+        stop.ask()
+        return await behaviour(arguments, given)
+
+    made = ToolRunner(ToolRegistry([tool(run=begun)]), monotonic=lambda: 0.0, grace_s=0.05, polite_s=polite_s)
+    return await made.run(started(), replace(context(), cancellation=stop))
+
+
+async def test_a_tool_whose_call_was_asked_to_stop_is_not_begun() -> None:
+    async def touched(_arguments: Any, _context: ToolContext) -> ToolResult:
+        raise AssertionError("touched")
+
+    result = await runner(tool(run=touched)).run(started(), asked(context()))
+    assert (result.status, result.error) == (Status.CANCELLED, "It was stopped before it began.")
 
 
 async def test_a_tool_that_is_asked_to_stop_is_cancelled() -> None:
