@@ -14,7 +14,7 @@ LONG_AGO: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 async def filled(product: Countersign, schedule: str) -> None:
-    """A time of this schedule, a switch and a breaker of the past, an alarm that is over, a webhook that ended."""
+    """A time of this schedule, a past switch and breaker, an alarm that is over, a webhook that ended."""
 
     def work(records: Records) -> None:
         records.schedules.fired(ScheduleId(schedule), CallId(new_id()), at=LONG_AGO)
