@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -283,14 +282,10 @@ def process(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_version_is_told_at_once() -> None:
-    process("version")  # compiles what is not compiled yet
-    begun = time.perf_counter()
+def test_version_is_told() -> None:
     ended = process("version")
-    took = time.perf_counter() - begun
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.startswith("countersign 0.")
-    assert took < 1.5  # 0.25 s on a quiet machine; this only notices a heavy import
 
 
 def test_a_process_fails_with_one_line_and_no_traceback() -> None:
