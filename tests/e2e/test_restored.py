@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 
 from bot.bootstrap import DEMO_MARKER
 from bot.cli.backup import _tell_admins
@@ -19,7 +18,6 @@ from tests.e2e.talk import card_at, data
 def settings_of(world: World) -> Settings:
     sandbox, _, folder = world
     environ = {
-        **os.environ,
         "COUNTERSIGN_TELEGRAM__TOKEN": DEMO_TOKEN,
         "COUNTERSIGN_TELEGRAM__API_BASE_URL": sandbox.url,
     }
