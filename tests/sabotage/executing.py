@@ -8,7 +8,7 @@ from tests.sabotage.control import Control
 
 QUEUE: Final = "tests/unit/workers/test_queue.py"
 EXECUTOR: Final = "tests/integration/test_executor.py"
-RUNNER: Final = "tests/unit/core/test_runner.py"
+RUNNER: Final = "tests/unit/core/test_runner_stopping.py"
 STOPPING: Final = "tests/e2e/test_stopping.py"
 HELD_UP: Final = "tests/integration/test_held_up.py"
 
