@@ -212,6 +212,8 @@ RESILIENCE: Final = (
         file="core/runner.py",
         old="        if context.cancellation.requested:\n",
         new="        if started is None:\n",
-        tests=("tests/unit/core/test_runner_stopping.py::test_a_tool_whose_call_was_asked_to_stop_is_not_begun",),
+        tests=(
+            "tests/unit/core/test_runner_stopping.py::test_a_tool_whose_call_was_asked_to_stop_is_not_begun",
+        ),
     ),
 )

@@ -13,7 +13,7 @@ from core.lifecycle import Status
 from core.tool import Fallback, ToolContext, ToolFault, ToolResult
 from tests.kit.records import attempt, call
 from tests.kit.tools import Note, tool, wait_for_stop
-from tests.unit.core.test_runner import Behaviour, context, giving, raising, ran, runner
+from tests.unit.core.running import Behaviour, context, giving, raising, ran, runner
 
 CASES: list[tuple[Behaviour, bool, bool, bool | None]] = [
     # what the tool does, whether it is idempotent: transient, healthy
