@@ -11,7 +11,7 @@ from core.digest import Json
 from core.engine.answers import Decided, Refused, refused
 from core.engine.change import amend, end_unrun, reply_at_end, step
 from core.engine.env import Env
-from core.engine.facts import gather
+from core.engine.facts import acting, gather
 from core.errors import Code, InvalidInput, Refusal
 from core.ids import CallId
 from core.lifecycle import Status, in_words
@@ -159,15 +159,13 @@ def _count(
     now: Now,
     env: Env,
 ) -> Decided | Refused:
-    person = None if by.person is None else records.people.person(by.person)
-    if by.person is None or person is None:
-        raise LookupError("a vote is counted only for a person who passed the guards")
+    person = acting(records, by)
     approval = Approval(
         call_id=call.id,
         tenant_id=call.tenant_id,
         account_id=call.account_id,
         revision=call.revision,
-        person_id=by.person,
+        person_id=person.id,
         person_name=person.name,
         vote=vote,
         consent_digest=call.consent_digest,

@@ -14,7 +14,7 @@ from core.engine.answers import Edited, Refused, refused
 from core.engine.change import amend, end_unrun, reply_at_end, step
 from core.engine.decide import check_open
 from core.engine.env import Env
-from core.engine.facts import assessed, gather, judge
+from core.engine.facts import acting, assessed, gather, judge
 from core.engine.pins import preview_of
 from core.engine.propose import digest_of
 from core.engine.routing import route, with_reach
@@ -202,15 +202,13 @@ def _told(differs: Changes, tool: Tool, verdict: Verdict) -> dict[str, Json]:
 
 
 def _recorded(records: Records, call: ToolCall, differs: Changes, *, by: Principal, now: Now) -> Edit:
-    person = None if by.person is None else records.people.person(by.person)
-    if by.person is None or person is None:
-        raise LookupError("a call is edited only by a person who passed the guards")
+    person = acting(records, by)
     recorded = Edit(
         call_id=call.id,
         tenant_id=call.tenant_id,
         account_id=call.account_id,
         revision=call.revision,
-        person_id=by.person,
+        person_id=person.id,
         person_name=person.name,
         changes=differs,
         at=now.wall,

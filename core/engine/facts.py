@@ -17,7 +17,7 @@ from core.errors import InvalidInput
 from core.grants import why_not
 from core.ids import CallId, PersonId, TenantId
 from core.limits import Window, limited_by, windows_of
-from core.model import Conversation, PolicyDecision, Principal, Risk, Role, Switch, ToolCall, Verdict
+from core.model import Conversation, Person, PolicyDecision, Principal, Risk, Role, Switch, ToolCall, Verdict
 from core.policy import Facts as PolicyFacts
 from core.policy import evaluate
 from core.policy.limits import money_of
@@ -280,6 +280,14 @@ def facts_of_today(records: Records, call: ToolCall, conversation: Conversation)
         "chat": conversation.chat,
         "private": conversation.private,
     }
+
+
+def acting(records: Records, by: Principal) -> Person:
+    """Whoever acts, after the guards let them: there is somebody. Raises LookupError for the dispatcher."""
+    person = None if by.person is None else records.people.person(by.person)
+    if person is None:
+        raise LookupError("only a person who passed the guards does this")
+    return person
 
 
 def _role(records: Records, by: Principal) -> Role | None:

@@ -14,7 +14,7 @@ from core.digest import Json
 from core.engine.answers import Refused, refused
 from core.engine.decide import already_decided, decide, signers_of
 from core.engine.env import Env
-from core.engine.facts import caller, gather
+from core.engine.facts import acting, caller, gather
 from core.engine.readable import live_grants
 from core.errors import Code, Refusal
 from core.grants import offer_of, scope_of
@@ -121,9 +121,7 @@ def _grantable(records: Records, facts: guards.Facts) -> Tool:
 def _made(
     records: Records, call: ToolCall, tool: Tool, *, by: Principal, span: Span, now: datetime, env: Env
 ) -> Grant:
-    person = None if by.person is None else records.people.person(by.person)
-    if person is None:
-        raise LookupError("a grant is made only by a person who passed the guards")
+    person = acting(records, by)
     # Who may act in some accounts only cannot let through what comes from others.
     here = span == "chat" or by.account_ids is not None
     made = Grant(
