@@ -85,7 +85,8 @@ class Writer:
         await asyncio.to_thread(self._thread.join)
 
     def listen(self, topic: str, listener: Listener) -> None:
-        """Calls `listener(key)` in this event loop after each commit that touched `topic`."""
+        """Calls `listener(key)` in this event loop after each commit that touched `topic`, and after one of
+        which nobody knows whether it was done: listeners look in the records."""
         self._listeners.setdefault(topic, []).append((asyncio.get_running_loop(), listener))
 
     async def run(self, name: str, work: Callable[[Records], T]) -> T:
@@ -137,7 +138,7 @@ class Writer:
                 _answer([unit])
 
     def _commit(self, batch: list[_Unit]) -> None:
-        touched: set[Topic] = set()
+        records: SqlRecords | None = None
         committing = False
         try:
             link, records = self._begin()
@@ -148,9 +149,10 @@ class Writer:
                 self._boundary(f"{unit.name}.before_commit")
             committing = True
             link.commit()
-            touched = records.touched
         except self._expected as error:
-            self._fail(batch, error, unknown=committing)
+            unknown = self._fail(batch, error, unknown=committing)
+            _answer(batch, self._notices(records.touched) if records and unknown else ())
+            return
         except BaseException as error:
             for unit in batch:
                 unit.error = StorageUnavailable(f"The writer stopped: {error}")
@@ -158,7 +160,7 @@ class Writer:
             raise
         for unit in batch:
             self._boundary(f"{unit.name}.after_commit")
-        _answer(batch, self._notices(touched))
+        _answer(batch, self._notices(records.touched))
 
     def _begin(self) -> tuple[Link, SqlRecords]:
         """A transaction, on a connection that is made anew where it was lost meanwhile."""
@@ -169,9 +171,9 @@ class Writer:
         session = self._link.begin()
         return self._link, SqlRecords(session, new_id=self._new_id)
 
-    def _fail(self, batch: list[_Unit], error: Exception, *, unknown: bool) -> None:
-        """Tells everybody in the batch. `unknown`: the connection was lost while the database committed, so
-        that nobody knows whether it did; whoever tries again finds out."""
+    def _fail(self, batch: list[_Unit], error: Exception, *, unknown: bool) -> bool:
+        """Tells everybody in the batch. `unknown`: it was while the database committed; where the connection
+        was lost, nobody knows whether it did: then True, and whoever tries again finds out."""
         if self._link is not None:
             self._link.roll_back()
             lost = self._link.lost
@@ -182,6 +184,7 @@ class Writer:
         for unit in batch:
             told = f"{what}: the database cannot be written ({error})."
             unit.error = StorageUnavailable(told, unknown=unknown)
+        return unknown
 
     def _drop_link(self) -> None:
         if self._link is not None:

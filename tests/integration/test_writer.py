@@ -7,15 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
+import psycopg
 import pytest
 
 from core.audit import check_chain
 from core.errors import ConfigError, StorageUnavailable
 from core.ports import Records
-from storage.database import Database
+from storage.database import Database, backend_of
 from storage.sqlite import Sqlite, SqliteLink, connect
 from storage.writer import GROUP, Writer
+from tests.integration.lifecycle_faults import Fault, FaultyBackend
 from tests.kit.clock import NOON
+from tests.kit.databases import Place
 from tests.kit.world import ACME, World, ids, open_world
 
 DIES = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -298,6 +301,30 @@ async def test_what_was_rolled_back_is_not_told(world: World) -> None:
         await world.unit(fail(ValueError("boom")))
     await asyncio.sleep(0)
     assert heard == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"), [(Fault.UNHEARD, [0]), (Fault.CUT, [0]), (Fault.REFUSED, [])], ids=str
+)
+async def test_a_commit_that_nobody_knows_of_is_told_too(
+    place: Place, tmp_path: Path, fault: Fault, told: list[int]
+) -> None:
+    """It may be there: whoever tries it again finds it done, and would wake nobody."""
+    async with open_world(tmp_path, place=place):
+        pass
+    server = None if isinstance(place.address, Path) else psycopg.connect(place.address, autocommit=True)
+    backend = FaultyBackend(backend_of(place.address), admin=server)
+    writer = Writer(backend, new_id=ids())
+    writer.start()
+    heard: list[int] = []
+    writer.listen("audit", heard.append)
+    backend.faults.next = fault
+    with pytest.raises(StorageUnavailable) as raised:
+        await writer.run("note", note())
+    assert (heard, raised.value.unknown) == (told, bool(told))
+    await writer.close()
+    if server is not None:
+        server.close()
 
 
 async def test_a_loop_that_is_gone_does_not_stop_the_writer(world: World) -> None:
