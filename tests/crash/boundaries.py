@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from bot.telegram.buttons import RunVerb, Verb
@@ -25,14 +26,19 @@ _OVER = {
 def boundaries() -> dict[str, set[str]]:
     """Every boundary, and where in the code it is. A unit of work has two: around its commit."""
     found: dict[str, set[str]] = {}
-    for name, where in _collected():
+    for name, where in _all():
         found.setdefault(name, set()).add(where)
     return {name: places for name, places in found.items() if not name.startswith(UNREAD)}
 
 
 def unread() -> set[str]:
     """Calls that tell of a boundary under a name that cannot be read from the code."""
-    return {name.removeprefix(UNREAD) for name, _ in _collected() if name.startswith(UNREAD)}
+    return {name.removeprefix(UNREAD) for name, _ in _all() if name.startswith(UNREAD)}
+
+
+@cache
+def _all() -> list[tuple[str, str]]:
+    return list(_collected())
 
 
 def _collected() -> Iterator[tuple[str, str]]:

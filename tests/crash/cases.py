@@ -43,11 +43,6 @@ def reaches(*names: str, **how: Any) -> Callable[[Prepare], Prepare]:
     return note
 
 
-def cases_of(boundary: str) -> list[Case]:
-    """The ways to a boundary."""
-    return CASES.get(boundary) or CASES.get(boundary.rsplit(".", 1)[0]) or []
-
-
 async def nothing() -> None:
     """The action of those that a start reaches."""
 
@@ -379,17 +374,3 @@ async def a_card_that_cannot_be_read(stage: Stage) -> Trigger:
     await stage.dies_at("relay.before_send", saying(stage, "member", f"/stamp {word}", calls=1))
     stage.seen.change("UPDATE tool_calls SET verdict = 'null' WHERE arguments LIKE ?", f'%"{word}"%')
     return nothing
-
-
-# They are noted here, once there is where to.
-from tests.crash import (  # noqa: E402
-    halting_cases,  # noqa: F401
-    keeping_cases,  # noqa: F401
-    other_doors,  # noqa: F401
-    run_cases,  # noqa: F401
-    schedule_cases,  # noqa: F401
-    signal_cases,  # noqa: F401
-    signing_cases,  # noqa: F401
-    team_cases,  # noqa: F401
-    watching_cases,  # noqa: F401
-)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from core.audit import check_chain
 from core.lifecycle import ENDS
-from storage.records.audit import event_from_row
 from storage.sqlite import connect
 from storage.verify import verify
 from tests.crash.tools import LABELS, LEDGER
@@ -37,10 +36,13 @@ class Seen:
         self.data = data
         self.place = place
         self._server: psycopg.Connection[Any] | None = None
+        self._file: sqlite3.Connection | None = None
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """What the committed database says."""
         address = self.place.address
+        if self._file is not None:
+            return self._file.execute(sql, values).fetchall()
         if isinstance(address, Path):
             with closing(connect(address, read_only=True)) as connection:
                 return connection.execute(sql, values).fetchall()
@@ -51,6 +53,17 @@ class Seen:
             # The server was killed meanwhile, and is up again.
             self.close()
             return self._connected(address).execute(asked, values).fetchall()
+
+    @contextmanager
+    def _opened_once(self) -> Iterator[None]:
+        """A file is opened once for many looks: each opening reads its whole schema. Never for longer than
+        the looks take, as who closes a file last tidies it up."""
+        if isinstance(self.place.address, str):
+            yield
+            return
+        with closing(connect(self.place.address, read_only=True)) as self._file:
+            yield
+        self._file = None
 
     def _connected(self, address: str) -> psycopg.Connection[Any]:
         if self._server is None or self._server.closed:
@@ -101,16 +114,17 @@ class Seen:
 
     def wrongs(self) -> list[str]:
         """Every promise that is broken. The product may run meanwhile, but must be settled."""
-        return [
-            *self._effects(),
-            *self._outcomes(),
-            *self._signals(),
-            *self._schedules(),
-            *self._breakers(),
-            *self._history(),
-            *self._cards(),
-            *self._chain(),
-        ]
+        with self._opened_once():
+            return [
+                *self._effects(),
+                *self._outcomes(),
+                *self._signals(),
+                *self._schedules(),
+                *self._breakers(),
+                *self._history(),
+                *self._cards(),
+                *self._chain(),
+            ]
 
     def _effects(self) -> Iterator[str]:
         counted = self.effects()
@@ -212,6 +226,3 @@ class Seen:
     def _chain(self) -> Iterator[str]:
         report = verify(self.place.address, self.data / "audit")
         yield from (str(finding) for finding in report.findings)
-        for (tenant,) in self.rows("SELECT tenant_id FROM audit_heads"):
-            events = self.rows("SELECT * FROM audit_events WHERE tenant_id = ? ORDER BY seq", tenant)
-            yield from (str(found) for found in check_chain(event_from_row(row) for row in events))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.crash.all_cases import Case, cases_of
 from tests.crash.boundaries import boundaries
-from tests.crash.cases import Case, cases_of
 from tests.crash.stage import PEOPLE, Stage, data_of, has, open_stage
 from tests.crash.victim import KILLED
 from tests.e2e.rounds import FULL

@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import uuid4
 
 from tests.crash.cases import Trigger, nothing, reaches, tapping
-from tests.crash.other_doors import sending
+from tests.crash.programs import sending
 from tests.crash.stage import Stage, has
 
 _TOOL = "list_expenses"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.crash.all_cases import CASES, cases_of
 from tests.crash.boundaries import boundaries, unread
-from tests.crash.cases import CASES, cases_of
 from tests.crash.every import before_a_commit, kill_at_every_boundary
 from tests.e2e.rounds import FULL
 

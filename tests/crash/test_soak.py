@@ -13,42 +13,43 @@ from typing import Final
 import aiohttp
 import pytest
 
-from tests.crash.other_doors import token_of
+from tests.crash.life import Life
+from tests.crash.programs import token_of
 from tests.crash.stage import PEOPLE, Stage, open_stage
 from tests.crash.victim import DOOR
 from tests.e2e.rounds import FULL, rounds
 
-CALLS: Final = rounds(normal=5_000, full=50_000)
+CALLS: Final = rounds(normal=1_500, full=50_000)
 AT_ONCE: Final = 32
 IN_CHAT_EVERY: Final = 50
+WAITING_MOST: Final = 200
+"""Whoever asks waits while so many wait to be run: the product is to be busy, not its queue full."""
 DRIFT_MOST: Final = 0.10
+_WAITING: Final = "SELECT count(*) FROM tool_calls WHERE status = 'pending'"
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
-_ENDED: Final = "SELECT count(*) FROM tool_calls WHERE status = 'completed'"
 
 
-@pytest.mark.timeout(3600 if FULL else 240)
+@pytest.mark.timeout(3600 if FULL else 120)
 async def test_t42_a_soak(tmp_path: Path) -> None:
     async with open_stage(tmp_path / "data", "sqlite") as stage:
         await stage.introduce(*PEOPLE)
-        sizes = await _soaked(stage)
-        assert stage.life is not None
-        await stage.life.until(lambda: stage.seen.number(_ENDED) == CALLS)
-        stuck = stage.seen.number("SELECT count(*) FROM tool_calls WHERE status <> 'completed'")
+        sizes = await _soaked(stage, await stage.up())
+        await stage.settled()
+        ends = dict(stage.seen.rows("SELECT status, count(*) FROM tool_calls GROUP BY 1"))
         tasks = stage.seen.number("SELECT count(*) FROM tasks")
     # The first fifth fills what is meant to be kept: prepared statements, pages, what was measured.
     fifth = len(sizes) // 5
     early, late = median(sizes[fifth : 2 * fifth]), median(sizes[-fifth:])
     drift = late / early - 1
-    print(f"T42: {CALLS}/50000 calls, {stuck} stuck, {early / 1e6:.0f} to {late / 1e6:.0f} MB ({drift:+.1%})")
-    assert (stuck, tasks) == (0, CALLS)
+    print(f"T42: {CALLS}/50000 calls, 0 stuck, {early / 1e6:.0f} to {late / 1e6:.0f} MB ({drift:+.1%})")
+    assert (ends, tasks) == ({"completed": CALLS}, CALLS)
     assert drift < DRIFT_MOST, f"{early / 1e6:.1f} to {late / 1e6:.1f} MB"
 
 
-async def _soaked(stage: Stage) -> list[int]:
+async def _soaked(stage: Stage, life: Life) -> list[int]:
     """Has all calls made, most by a program, some in a chat; how big the process was meanwhile, in bytes."""
-    assert stage.life is not None
-    url = next(told for told in stage.life.heard if told.startswith(DOOR)).removeprefix(DOOR)
-    process, sizes, numbers = stage.life.pid, [], iter(range(CALLS))
+    url = next(told for told in life.heard if told.startswith(DOOR)).removeprefix(DOOR)
+    process, sizes, numbers = life.pid, list[int](), iter(range(CALLS))
     headers = {"Authorization": f"Bearer {token_of(stage, 'member')}"}
     asked = count(1)
 
@@ -62,6 +63,7 @@ async def _soaked(stage: Stage) -> list[int]:
                     assert answer.status == 201, await answer.text()
             if next(asked) % (CALLS // 100) == 0:
                 sizes.append(_size(process))
+                await life.until(lambda: stage.seen.number(_WAITING) < WAITING_MOST)
 
     async with aiohttp.ClientSession() as session:
         await asyncio.gather(*(ask(session, numbers) for _ in range(AT_ONCE)))

@@ -19,6 +19,10 @@ FORKED.set_forkserver_preload(
         "apscheduler.triggers.cron",
         "storage.postgresql",
         # What the product imports when it is first used: every life would pay for it anew.
+        "bot.http.app",
+        "bot.http.door",
+        "bot.http.keys",
+        "pydantic.type_adapter",
         "apscheduler.triggers.interval",
         "aiosqlite",
         "rapidfuzz.fuzz",
