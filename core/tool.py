@@ -174,11 +174,6 @@ class ToolContext:
     output: Output = _unheard
     partial: Partial = field(default_factory=Partial)  # what there is so far, kept where it fails
 
-    @property
-    def is_admin(self) -> bool:
-        """Whether the requester is an admin of the tenant."""
-        return Role.ADMIN in self.roles
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssessContext:

@@ -83,6 +83,11 @@ def answer(found: Any, *, as_json: bool, show: Callable[[Any], None]) -> None:
         show(found)
 
 
+def visible(text: str) -> str:
+    """Text of others on one line of a terminal, without what could steer it."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
 def table(rows: Sequence[Mapping[str, object]], columns: Mapping[str, str]) -> None:
     """A table for people: `columns` maps each key of the rows to its heading."""
     from rich.console import Console
@@ -93,5 +98,5 @@ def table(rows: Sequence[Mapping[str, object]], columns: Mapping[str, str]) -> N
     for heading in columns.values():
         shown.add_column(heading)
     for row in rows:
-        shown.add_row(*(Text(str(row[key])) for key in columns))
+        shown.add_row(*(Text(visible(str(row[key]))) for key in columns))
     Console().print(shown)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from bot.cli.common import AsJson, Config, Data, answer, say, settings_of, table
+from bot.cli.common import AsJson, Config, Data, answer, say, settings_of, table, visible
 from core.errors import Code, InvalidInput, Refusal
 from core.ids import CallId, RunId, TenantId, read_short_id
 from core.lifecycle import ENDS, Status
@@ -258,8 +258,8 @@ def _tell(seen: RunView, file: Path | None, *, as_json: bool) -> None:
     }
 
     def show(_: object) -> None:
-        say(f"Run {seen.record.short_id}: {_visible(seen.record.title)}")
-        table([{**row, "title": _visible(str(row["title"]))} for row in rows], _COLUMNS)
+        say(f"Run {seen.record.short_id}: {_brief(seen.record.title)}")
+        table([{**row, "title": _brief(str(row["title"]))} for row in rows], _COLUMNS)
         say(_what_next(seen))
         if file is not None:
             say(f"What became of each step: {file}")
@@ -291,7 +291,7 @@ def _row(seen: RunView, number: int) -> dict[str, Any]:
         "risk": call.risk.value,
         "status": call.status.value,
         "needs": list(seen.record.needs.get(call.step or 0, ())),
-        "told": _visible((view.outcome.error or view.outcome.formatted) if view.outcome else call.note),
+        "told": _brief((view.outcome.error or view.outcome.formatted) if view.outcome else call.note),
     }
 
 
@@ -329,7 +329,7 @@ def _tell_rehearsed(calls: Sequence[ToolCall], *, as_json: bool) -> None:
         columns = {"step": "STEP", "title": "WHAT", "risk": "RISK", "told": "WOULD", "rule": "RULE"}
         told = [_DECISIONS[call.verdict.decision] for call in calls]
         shown = [
-            {**row, "title": _visible(str(row["title"])), "told": word}
+            {**row, "title": _brief(str(row["title"])), "told": word}
             for row, word in zip(rows, told, strict=True)
         ]
         table(shown, columns)
@@ -338,6 +338,5 @@ def _tell_rehearsed(calls: Sequence[ToolCall], *, as_json: bool) -> None:
     answer({"dry_run": True, "steps": rows}, as_json=as_json, show=show)
 
 
-def _visible(text: str) -> str:
-    """Text of others on one line of a terminal, without what could steer it."""
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())[:100]
+def _brief(text: str) -> str:
+    return visible(text)[:100]

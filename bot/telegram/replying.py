@@ -18,7 +18,7 @@ from bot.telegram.render.message import Shown
 from bot.telegram.replies import reply
 from bot.telegram.tapping import NotShownYet, acting_on, card_here
 from bot.telegram.turn import Turn, keep, known_person, place
-from core.engine import Refused, decide
+from core.engine import Decided, Refused, decide
 from core.engine.answers import refused
 from core.errors import Code, CorruptRecord, Refusal
 from core.ids import CallId
@@ -144,8 +144,9 @@ def _act(records: Records, turn: Turn, message: Message, text: str, *, final: bo
     if asked is None:
         _reply_to_card(one)
     elif asked.kind == REASON:
-        records.dialogues.drop(turn.chat.id, person.id)
-        _decide(one, Vote.DENIED, text.strip(), revision=int(asked.state["revision"]))
+        told = _decide(one, Vote.DENIED, text.strip(), revision=int(asked.state["revision"]))
+        if not (isinstance(told, Refused) and told.refusal.code is Code.INVALID_INPUT):
+            records.dialogues.drop(turn.chat.id, person.id)
     else:
         _value(one, asked.state)
 
@@ -181,7 +182,7 @@ def _was_written_before(one: Said) -> bool:
     return one.call.revision > 1 and written_at < int(one.call.changed_at.timestamp())
 
 
-def _decide(one: Said, vote: Vote, comment: str, *, revision: int) -> None:
+def _decide(one: Said, vote: Vote, comment: str, *, revision: int) -> Decided | Refused:
     """Counts a decision in words, by the same checks as a tap on the card."""
     if vote is Vote.APPROVED:
         note_delivery(one.records, one.turn, one.call, one.by, one.card, final=one.final)
@@ -202,6 +203,7 @@ def _decide(one: Said, vote: Vote, comment: str, *, revision: int) -> None:
         one.answer(approving.voted_before(decided.call))
     else:
         one.answer(approving.counted(decided.call, vote))
+    return decided
 
 
 def _ask_what_it_is(one: Said) -> None:

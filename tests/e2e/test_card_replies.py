@@ -214,6 +214,7 @@ async def test_quick_reasons_and_one_in_words(demo: Demo) -> None:
     await phones.tap("approver", asked, "Other")
     question = await phones.see("approver", lambda m: "Write the reason" in m["text"])
     assert question["force_reply"]
+    await ask(phones, "approver", "we have chairs, " * 40, "room for 500 characters")
     await ask(phones, "approver", "we have chairs", "Denied")
     assert "we have chairs" in (await becomes(phones, again, "Denied"))["text"]
 

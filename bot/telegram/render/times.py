@@ -49,7 +49,7 @@ def lasted(milliseconds: int) -> str:
 
 
 def span(seconds: int, *, exact: bool = False) -> str:
-    """A stretch of time in its largest units: "30 min", "24 h", "3 days"; with `exact`, "2 min 5 s"."""
+    """A stretch of time in its largest units: "30 min", "24 h", "2 days 12 h"; with `exact`, "2 min 5 s"."""
     if exact and seconds < 3600:
         minutes, rest = divmod(seconds, 60)
         return f"{minutes} min {rest} s" if rest else f"{minutes} min"
@@ -60,7 +60,8 @@ def span(seconds: int, *, exact: bool = False) -> str:
     if seconds < 48 * 3600:
         hours, minutes = divmod(round(seconds / 60), 60)
         return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    return f"{round(seconds / 86400)} days"
+    days, hours = divmod(round(seconds / 3600), 24)
+    return f"{days} days {hours} h" if hours and days < 7 else f"{round(seconds / 86400)} days"
 
 
 def _day(when: datetime) -> str:

@@ -204,7 +204,9 @@ def test_durations(milliseconds: int, told: str) -> None:
         (3_600, "1 h"),
         (5_400, "1 h 30 min"),
         (86_400, "24 h"),
+        (216_000, "2 days 12 h"),
         (259_200, "3 days"),
+        (2_000_000, "23 days"),
     ],
 )
 def test_spans(seconds: int, told: str) -> None:
