@@ -19,7 +19,10 @@ Json = Any
 """A value made of dict, list, str, int, float, bool and None only."""
 
 
-_GREATEST: Final = 2**53 - 1
+_LIKE_RFC_8785: Final = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
+"""Integers beyond 2^53 are refused, as there."""
+_TEXT: Final = frozenset({str})
+_PLAIN: Final = frozenset({str, int, bool, type(None)})
 
 
 def canonical(value: Json) -> bytes:
@@ -30,7 +33,7 @@ def canonical(value: Json) -> bytes:
     try:
         if _is_plain(value):
             # It escapes as RFC 8785 does, and is fifty times faster; each step of a call needs several.
-            return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+            return orjson.dumps(value, option=_LIKE_RFC_8785)
         return rfc8785.dumps(value)
     except (rfc8785.CanonicalizationError, orjson.JSONEncodeError, UnicodeEncodeError) as error:
         raise ValueError(str(error)) from error
@@ -40,18 +43,13 @@ def _is_plain(value: Json) -> bool:
     """Whether orjson writes this value as RFC 8785 would: it holds no float and no key outside of ASCII.
     Enums and other subclasses are left to the slower library as well."""
     kind = type(value)
-    if kind is str or value is None or kind is bool:
-        return True
-    if kind is int:
-        return abs(int(value)) <= _GREATEST
     if kind is dict:
-        for key, item in value.items():
-            if type(key) is not str or not key.isascii():
-                return False
-            if type(item) is not str and not _is_plain(item):
-                return False
-        return True
-    return kind is list and all(_is_plain(item) for item in value)
+        if not (_TEXT.issuperset(map(type, value)) and "".join(value).isascii()):
+            return False
+        value = value.values()
+    elif kind is not list:
+        return kind in _PLAIN
+    return _PLAIN.issuperset(map(type, value)) or all(map(_is_plain, value))
 
 
 def sha256_hex(data: bytes) -> str:

@@ -223,7 +223,10 @@ def with_reach(records: Records, call: ToolCall, place: Conversation, *, now: da
         return call
     if not signers_chats(records, call, now=now, env=env):
         return call.but(verdict=replace(call.verdict, note=NOBODY_REACHED))
-    asked, members = people_asked(records, call, now=now), records.people.members(call.tenant_id)
+    members = records.people.members(call.tenant_id)
+    if not any(_is_away(one, now=now) for one in members):
+        return call
+    asked = people_asked(records, call, now=now)
     if asked and all(_is_away(one, now=now) for one in members if one.person_id in asked):
         return call.but(verdict=replace(call.verdict, note=_ALL_AWAY))
     return call
