@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import select
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+
+import pytest
 
 from bot.bootstrap import DEMO_MARKER
 from bot.cli.records import new_id
@@ -21,6 +22,7 @@ from core.policy import Policy
 from core.ports import Records
 from core.registry import ToolRegistry
 from storage.database import Database
+from tests.kit.cli import add, at_home, logs_as_before, told
 from tools.catalog import demo_tools
 
 ROOT = Path(__file__).parents[2]
@@ -36,53 +38,45 @@ tool = "list_tasks"
 """
 
 
-class Shell:
-    """The command, run as people run it, in a folder of its own."""
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    at_home(tmp_path, monkeypatch)
+    with logs_as_before(monkeypatch):
+        yield
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.environ = {k: v for k, v in os.environ.items() if not k.startswith("COUNTERSIGN_")}
-        self.environ["PYTHONPATH"] = str(ROOT)
 
-    def begin(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "bot.cli.main", *arguments],
-            cwd=self.folder,
-            env=self.environ,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def told(self, *arguments: str, ends: int = 0) -> Any:
-        process = self.begin(*arguments, "--json")
-        out, problem = process.communicate(timeout=60)
-        assert process.returncode == ends, problem
-        return json.loads(out)
+def begin(*arguments: str) -> subprocess.Popen[str]:
+    """The command as a process, as people run it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "bot.cli.main", *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def test_a_run_that_was_killed_here_is_taken_up_where_it_was(tmp_path: Path) -> None:
-    shell = Shell(tmp_path)
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / DEMO_MARKER).touch()
     (tmp_path / "plan.toml").write_text(PLAN)
     (tmp_path / "policy.toml").write_text('[[rule]]\ntool = "print_label"\ndecision = "allow"\n')
     (tmp_path / "config.toml").write_text('[policy]\nfile = "policy.toml"\n')
-    person = shell.told("members", "add", "--telegram-id", "1", "--name", "Ann", "--role", "admin")
+    person = add(1, "Ann", "admin")
     (database,) = (tmp_path / "data").glob("*.sqlite3")
     # The printer's file is a pipe: what comes out of it says when the label was printed, and how often.
     os.mkfifo(tmp_path / "data" / "labels.jsonl")
     labels = os.open(tmp_path / "data" / "labels.jsonl", os.O_RDONLY | os.O_NONBLOCK)
     try:
-        run = shell.told("run-file", "plan.toml")
-        doomed = shell.begin("execute", "--run", run["run"])
+        run = told("run-file", "plan.toml")
+        doomed = begin("execute", "--run", run["run"])
         assert select.select([labels], [], [], 60)[0], doomed.communicate()
         doomed.kill()
         doomed.communicate()
-        held = shell.told("execute", "--run", run["run"], ends=1)
+        held = told("execute", "--run", run["run"], ends=1)
         assert [step["status"] for step in held["steps"]] == ["completed", "interrupted", "pending"]
         asyncio.run(_looked(database, run["run_id"], PersonId(person["person_id"])))
-        done = shell.told("execute", "--run", run["run"])
+        done = told("execute", "--run", run["run"])
         assert [step["status"] for step in done["steps"]] == ["completed", "completed", "completed"]
         assert "Before" in done["steps"][2]["told"]
         assert os.read(labels, 65536).count(b"\n") == 1

@@ -16,10 +16,8 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-import typer
 
 from bot.bootstrap import Countersign
-from bot.cli.main import app
 from bot.sandbox.limits import Limits
 from bot.sandbox.server import start_sandbox
 from bot.telegram.commands import COMMANDS
@@ -27,6 +25,7 @@ from core.errors import Code
 from core.lifecycle import Status
 from storage.database import check_free
 from tests.e2e.phone import Phones, running_demo
+from tests.kit.cli import countersign, tree
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -73,9 +72,9 @@ LONG = (
 
 def command_paths() -> list[str]:
     """Every command of the command line, such as "audit verify"."""
-    group = typer.main.get_command(app)
+    group = tree()
     paths = []
-    for name, command in group.commands.items():  # type: ignore[attr-defined]
+    for name, command in group.commands.items():
         inner = getattr(command, "commands", None)
         paths += [f"{name} {below}" for below in inner] if inner else [name]
     return paths
@@ -141,7 +140,7 @@ async def running(*command: str, cwd: Path) -> AsyncIterator[tuple[asyncio.subpr
             await process.wait()
 
 
-async def test_make_demo_is_started_used_and_stopped(tmp_path: Path) -> None:
+async def test_make_demo_is_started_used_and_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = tmp_path / "demo-data"
     demo: tuple[str, ...] = (
         "make",
@@ -161,41 +160,26 @@ async def test_make_demo_is_started_used_and_stopped(tmp_path: Path) -> None:
     # make itself ends by the signal, or says 2; the demo under it has stopped and given its folder free.
     assert process.returncode in (0, 2, -signal.SIGTERM)
     check_free(data / "countersign.sqlite3")
-    code, told = await ran("audit", "verify", "--data", str(data), cwd=tmp_path)
-    assert (code, "holds" in told) == (0, True)
+    monkeypatch.chdir(tmp_path)
+    told = await asyncio.to_thread(countersign, "audit", "verify", "--data", str(data))
+    assert "holds" in told.output
 
 
-async def ran(*arguments: str, cwd: Path) -> tuple[int, str]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "bot.cli.main",
-        *arguments,
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    async with asyncio.timeout(60):
-        told, _ = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, told.decode()
-
-
-async def test_init_and_run_with_a_token_and_claim_with_the_code(tmp_path: Path) -> None:
+async def test_init_and_run_with_a_token_and_claim_with_the_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sandbox = await start_sandbox(limits=Limits.off())
     try:
         token = "7100000001:readme-token-of-a-test"
         (tmp_path / "token").write_text(token)
-        code, told = await ran(
+        monkeypatch.chdir(tmp_path)
+        told = await asyncio.to_thread(
+            countersign,
             *shlex.split(f"init --yes --token-file token --api-base-url {sandbox.url} --name Team"),
             *shlex.split("--currency EUR --timezone Europe/Berlin --config config.toml"),
-            cwd=tmp_path,
         )
-        assert code == 0, told
-        claim = re.search(r"/start (\w{10})", told)
-        assert claim, told
+        claim = re.search(r"/start (\w{10})", told.output)
+        assert claim, told.output
         command = (sys.executable, "-m", "bot.cli.main", "run", "--config", "config.toml")
         async with running(*command, cwd=tmp_path) as (process, _), aiohttp.ClientSession() as session:
             phones = Phones(sandbox.url, session)
@@ -223,15 +207,17 @@ async def test_the_sandbox_alone_takes_any_bot(tmp_path: Path) -> None:
         assert (await answer.json())["ok"]
 
 
-async def test_a_program_comes_in_over_http_as_the_readme_says(tmp_path: Path) -> None:
+async def test_a_program_comes_in_over_http_as_the_readme_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The people of a demo, then its bot stopped, a token, and the demo again with the door open."""
     config = tmp_path / "config.toml"
     config.write_text(f'[http]\nenabled = true\nport = 0\nkey = "{"k" * 48}"\n[storage]\nfolder = "data"\n')
     async with running_demo(tmp_path / "data", config=config):
         pass
-    code, made = await ran(*shlex.split(CREATE)[1:], cwd=tmp_path)
-    assert code == 0, made
-    token = made.split()[0]
+    monkeypatch.chdir(tmp_path)
+    made = await asyncio.to_thread(countersign, *shlex.split(CREATE)[1:])
+    token = made.output.split()[0]
     async with running_demo(tmp_path / "data", config=config) as (phones, product):
         assert product.http is not None
         found = []

@@ -95,6 +95,8 @@ async def test_what_runs_is_stopped_too_and_another_process_may_resume(
     await product.db.writer.run("resume", elsewhere)
     await phones.see("admin", "Resumed: tool slow, paused by Ada Admin")
     await becomes(phones, waiting, lambda m: "paused" not in m["text"])
+    await phones.say("member", f"/cancel {short(waiting)}")  # else the product waits for its end
+    await becomes(phones, waiting, "Cancelled")
 
 
 async def test_it_ends_by_itself_and_the_admins_are_told(demo: Demo) -> None:

@@ -15,6 +15,14 @@ from selenium.webdriver.common.keys import Keys
 from bot.sandbox.server import Limits, Rules, RunningSandbox, start_sandbox
 from tests.e2e.browser import FLAGS, PARSE, RESET, SIDEWAYS, WAIT, Loop, Page, TinyBot, missing
 
+ONE_RENDERER = (
+    "--renderer-process-limit=1",
+    "--disable-site-isolation-trials",
+    "--disable-features=SpareRendererForSitePerProcess",
+    "--disable-extensions",
+)
+"""The browser starts no new process for each page: all of them are the sandbox's."""
+
 
 @pytest.fixture(scope="module")
 def loop() -> Iterator[Loop]:
@@ -32,7 +40,7 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrom
     profile: Path = tmp_path_factory.mktemp("profile")
     options = Options()
     options.binary_location = shutil.which("chromium") or ""
-    for flag in (*FLAGS, f"--user-data-dir={profile}"):
+    for flag in (*FLAGS, *ONE_RENDERER, f"--user-data-dir={profile}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     chrome = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from typer.testing import CliRunner
 
-from bot.cli.main import app
 from core.model import Risk
 from core.tool import Effect, Preview, Tool, ToolContext, ToolFault, ToolInput, ToolResult
 from tests.e2e.phone import Phones, Seen, labels, running_demo
 from tests.e2e.talk import Demo, ask, becomes
+from tests.kit.cli import countersign
 
 WIDTH = 64
 """Characters of a line that a phone shows in two lines at most."""
@@ -154,9 +153,7 @@ async def test_the_status_of_an_alarm_comes_below_it(demo: Demo) -> None:
 
 
 def status(data: Path, *more: str) -> str:
-    found = CliRunner().invoke(app, ["status", "--data", str(data), *more])
-    assert found.exit_code == 0, found.output
-    return found.output
+    return countersign("status", "--data", str(data), *more).output
 
 
 async def test_the_command_tells_the_same_beside_a_running_bot_and_after_it(tmp_path: Path) -> None:

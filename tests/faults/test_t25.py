@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +10,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from storage import migrate
-from storage.database import backend_of
+from storage.database import Address, backend_of
 from storage.migrate import HEAD
 from storage.sqlite import connect
 from storage.verify import verify
@@ -21,8 +19,8 @@ from tests.e2e.phone import labels
 from tests.e2e.talk import ask, card_at
 from tests.faults.stage import Town
 from tests.kit.databases import Place
-from tests.kit.faults import ROOT
-from tests.kit.released import RELEASED, as_of
+from tests.kit.processes import FORKED
+from tests.kit.released import RELEASED, as_of, die_at
 
 ROWS = 10_000
 
@@ -93,7 +91,12 @@ def _numbers(place: Place) -> dict[str, int]:
 
 def _die(place: Place, *, at: int) -> None:
     """A process that migrates is killed right before one of its statements."""
-    ended = subprocess.run(
-        [sys.executable, "-m", "tests.kit.released", str(place.address), str(at)], cwd=ROOT, check=False
-    )
-    assert ended.returncode == -9, ended.returncode
+    doomed = FORKED.Process(target=_migrate, args=(place.address, at))
+    doomed.start()
+    doomed.join()
+    assert doomed.exitcode == -9, doomed.exitcode
+
+
+def _migrate(address: Address, at: int) -> None:
+    die_at(at)
+    backend_of(address).migrate()

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import multiprocessing
 import multiprocessing.synchronize
 import re
 from pathlib import Path
@@ -19,6 +18,7 @@ from storage.migrate import HEAD
 from storage.schema import APPEND_ONLY, metadata
 from storage.sqlite import Sqlite
 from tests.kit.databases import KINDS, Kind, Place, new_place
+from tests.kit.processes import FORKED
 from tests.kit.world import ids, open_world
 
 NEEDED = set(metadata.tables)
@@ -153,9 +153,8 @@ def _migrate(address: Address, go: multiprocessing.synchronize.Barrier, answers:
 
 
 def test_processes_that_migrate_at_once_all_find_it_done(empty: Place) -> None:
-    context = multiprocessing.get_context("spawn")
-    go, answers = context.Barrier(3), context.Queue()
-    workers = [context.Process(target=_migrate, args=(empty.address, go, answers)) for _ in range(3)]
+    go, answers = FORKED.Barrier(3), FORKED.Queue()
+    workers = [FORKED.Process(target=_migrate, args=(empty.address, go, answers)) for _ in range(3)]
     for worker in workers:
         worker.start()
     assert {answers.get(timeout=60) for _ in workers} <= {True, False}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -112,10 +111,3 @@ def die_at(statement: int) -> None:
             left -= 1
             if left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
-
-
-if __name__ == "__main__":
-    from storage.database import backend_of
-
-    die_at(int(sys.argv[2]))
-    backend_of(sys.argv[1] if "://" in sys.argv[1] else Path(sys.argv[1])).migrate()

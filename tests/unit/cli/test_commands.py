@@ -11,49 +11,15 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from bot.cli.main import app
 from bot.config import Settings
 from core.engine.members import code_hash
+from tests.kit.cli import add, countersign, refused, roles, running, told
 
 PROJECT = Path(__file__).parents[3]
 
 
-@pytest.fixture(autouse=True)
-def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith("COUNTERSIGN_")]:
-        monkeypatch.delenv(name)
-
-
-def countersign(*arguments: str, ends: int = 0) -> Result:
-    result = CliRunner().invoke(app, list(arguments))
-    assert result.exit_code == ends, (result.output, result.exception)
-    return result
-
-
-def told(*arguments: str, ends: int = 0) -> Any:
-    return json.loads(countersign(*arguments, "--json", ends=ends).stdout)
-
-
-def refused(*arguments: str) -> str:
-    """The one line on standard error of a command that fails."""
-    result = countersign(*arguments, ends=1)
-    lines = result.stderr.splitlines()
-    assert len(lines) == 1, lines
-    return lines[0]
-
-
 # --- members -----------------------------------------------------------------------------------------------
-
-
-def add(telegram_id: int, name: str, role: str = "member") -> Any:
-    return told("members", "add", "--telegram-id", str(telegram_id), "--name", name, "--role", role)
-
-
-def roles() -> dict[str, str]:
-    return {member["name"]: member["role"] for member in told("members", "list")}
 
 
 def test_members_are_added_changed_and_removed() -> None:
@@ -119,27 +85,6 @@ def test_changes_need_the_bot_to_be_stopped() -> None:
     with running():
         assert "in use by another Countersign process" in refused("members", "remove", "Ann")
         assert roles() == {"Ann": "admin"}  # looking does not
-
-
-class running:  # noqa: N801 - reads as `with running():`
-    """Another process that has the data folder."""
-
-    def __enter__(self) -> None:
-        code = (
-            "import sys; from pathlib import Path; from storage.database import _lock\n"
-            "_lock(Path('data/countersign.lock')); print('locked', flush=True); sys.stdin.read()"
-        )
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", code],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": str(PROJECT)},
-        )
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline() == b"locked\n"
-
-    def __exit__(self, *_: object) -> None:
-        self._process.communicate()
 
 
 # --- audit -------------------------------------------------------------------------------------------------
@@ -289,7 +234,7 @@ def test_version_is_told() -> None:
 
 
 def test_a_process_fails_with_one_line_and_no_traceback() -> None:
-    ended = process("audit", "verify")
+    ended = process("run", "--config", "absent.toml")
     assert ended.returncode == 1
     assert ended.stdout == ""
     assert len(ended.stderr.splitlines()) == 1

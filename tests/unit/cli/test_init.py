@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import stat
 import sys
 import threading
@@ -18,28 +17,23 @@ import pytest
 from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
-from typer.testing import CliRunner, Result
 
 from bot.cli.init import _at_terminal
-from bot.cli.main import app
 from bot.cli.template import config_text
 from bot.config import load
 from core.errors import ConfigError
+from tests.kit.cli import Told, add, countersign
 
 TOKEN = "123456789:AAE4c0Z-abcdefghijklmnop_qrstu"
 
 
 @pytest.fixture(autouse=True)
-def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith("COUNTERSIGN_")]:
-        monkeypatch.delenv(name)
+def _token_file(_own_folder: None) -> None:
     Path("token").write_text(f"{TOKEN}\n")
 
 
-def init(*arguments: str, ends: int = 0, typed: str | None = None) -> Result:
-    result = CliRunner().invoke(app, ["init", *arguments], input=typed)
-    assert result.exit_code == ends, (result.output, result.exception)
+def init(*arguments: str, ends: int = 0, typed: str | None = None) -> Told:
+    result = countersign("init", *arguments, ends=ends, typed=typed)
     assert TOKEN not in result.output
     return result
 
@@ -109,10 +103,7 @@ def test_the_config_is_for_its_owner_only() -> None:
 def test_the_claim_code_makes_an_admin_and_there_is_none_once_there_is_one() -> None:
     first = json.loads(init("--token-file", "token", "--no-check", "--json").stdout)
     assert len(first["claim_code"]) == 10
-    added = CliRunner().invoke(
-        app, ["members", "add", "--telegram-id", "1", "--name", "Ann", "--role", "admin"]
-    )
-    assert added.exit_code == 0
+    add(1, "Ann", "admin")
     again = init("--token-file", "token", "--no-check", "--force")
     assert "has an admin already" in again.stdout
 

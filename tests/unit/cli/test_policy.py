@@ -15,8 +15,8 @@ from bot.config import load
 from core.engine import Env, Proposal, Proposed, propose
 from core.ports import Now, Records
 from storage.database import Database
+from tests.kit.cli import countersign, told
 from tests.kit.people import ACME, add_people, conversation_of, principal
-from tests.unit.cli.test_commands import countersign, told
 
 CONFIG = '[tenant]\nid = "acme"\nname = "Acme"\n'
 GOOD = """
@@ -37,8 +37,7 @@ approvers = "admin"
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
+def here(tmp_path: Path, _own_folder: None) -> Path:
     (tmp_path / "config.toml").write_text(CONFIG)
     (tmp_path / "good.toml").write_text(GOOD)
     return tmp_path

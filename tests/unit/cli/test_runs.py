@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
-import os
-import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
-from typer.testing import CliRunner, Result
 
-from bot.cli.main import app
 from bot.plan_file import PlanError, read_plan
 from storage.database import Database
+from tests.kit.cli import add, countersign, logs_as_before, refused, told
 from tests.kit.world import ids
 
 PLAN = """
@@ -40,44 +34,13 @@ needs = [2]
 
 @pytest.fixture(autouse=True)
 def _logs_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
-    monkeypatch.setattr(threading, "excepthook", threading.__excepthook__)
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(capture=False)
-    structlog.reset_defaults()
-
-
-@pytest.fixture(autouse=True)
-def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith("COUNTERSIGN_")]:
-        monkeypatch.delenv(name)
-
-
-def countersign(*arguments: str, ends: int = 0) -> Result:
-    result = CliRunner().invoke(app, list(arguments))
-    assert result.exit_code == ends, (result.output, result.exception)
-    return result
-
-
-def told(*arguments: str, ends: int = 0) -> Any:
-    return json.loads(countersign(*arguments, "--json", ends=ends).stdout)
-
-
-def refused(*arguments: str) -> str:
-    result = countersign(*arguments, ends=1)
-    lines = result.stderr.splitlines()
-    assert len(lines) == 1, lines
-    return lines[0]
+    with logs_as_before(monkeypatch):
+        yield
 
 
 @pytest.fixture
 def admin() -> None:
-    countersign("members", "add", "--telegram-id", "1", "--name", "Ann", "--role", "admin")
+    add(1, "Ann", "admin")
 
 
 def plan(text: str = PLAN, name: str = "plan.toml") -> str:

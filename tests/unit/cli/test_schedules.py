@@ -11,13 +11,8 @@ from bot.config import load
 from core.engine.schedules import Scheduled, Wanted, add
 from core.ids import TenantId
 from core.ports import Now, Records
-from tests.unit.cli.test_commands import (
-    _own_folder,  # noqa: F401 - a fixture
-    countersign,
-    refused,
-    told,
-)
-from tests.unit.cli.test_commands import add as add_member
+from tests.kit.cli import add as add_member
+from tests.kit.cli import countersign, refused, told
 
 
 def made(rule: str) -> str:

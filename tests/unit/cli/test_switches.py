@@ -13,13 +13,7 @@ from uuid_utils.compat import uuid7
 
 from core.model import Switch
 from storage.database import Database
-from tests.unit.cli.test_commands import (
-    _own_folder,  # noqa: F401 - a fixture
-    add,
-    countersign,
-    refused,
-    told,
-)
+from tests.kit.cli import add, countersign, refused, told
 
 DATABASE = Path("data") / "countersign.sqlite3"
 

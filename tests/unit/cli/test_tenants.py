@@ -6,15 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.cli.test_commands import (
-    _own_folder,  # noqa: F401 - a fixture
-    add,
-    countersign,
-    refused,
-    roles,
-    running,
-    told,
-)
+from tests.kit.cli import add, countersign, refused, roles, running, told
 
 
 def made(tenant: str = "acme", name: str = "Acme") -> dict[str, object]:

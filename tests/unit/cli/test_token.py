@@ -9,9 +9,7 @@ from typing import Any
 import jwt
 import pytest
 
-from tests.unit.cli.test_commands import _own_folder, add, countersign, refused, told
-
-__all__ = ["_own_folder"]  # each test has a folder of its own
+from tests.kit.cli import add, countersign, refused, told
 
 KEY = "a-key-of-the-tests-that-is-long-enough-for-hs256"
 

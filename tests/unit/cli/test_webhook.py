@@ -6,9 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.cli.test_commands import _own_folder, countersign, refused, told
-
-__all__ = ["_own_folder"]  # each test has a folder of its own
+from tests.kit.cli import countersign, refused, told
 
 URL = "https://hooks.example.com/countersign"
 
