@@ -7,8 +7,8 @@ else; any other `run` counts as a tool's, whatever the variable is named.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Final, get_args
 
 # Things with a `run` of their own: the last name before `.run`, without leading underscores.
 OTHER_RUNS: Final = frozenset(
@@ -26,19 +26,35 @@ OTHER_RUNS: Final = frozenset(
 )
 CATALOG: Final = "tools.catalog"
 _BY_NAME: Final = frozenset({"getattr", "attrgetter", "methodcaller"})
+_Telling = ast.Attribute | ast.Call | ast.Subscript | ast.MatchClass | ast.Import | ast.ImportFrom
+_TELLING: Final = get_args(_Telling)
 
 
 def findings(source: str, *, module: str) -> list[str]:
     """What this module does that only the runner may do, as `line: what`."""
-    tree = ast.parse(source)
-    given = _tool_functions(tree)
+    nodes = list(_telling(ast.parse(source)))
+    given = _tool_functions(nodes)
     found = [
         f"{node.lineno}: {what}"
-        for node in ast.walk(tree)
+        for node in nodes
         for what in (*_of_run(node), *_of_imports(node, module), *_of_given(node, given))
-        if isinstance(node, ast.expr | ast.stmt | ast.pattern)
     ]
     return sorted(found, key=lambda line: int(line.partition(":")[0]))
+
+
+def _telling(tree: ast.Module) -> Iterator[_Telling]:
+    """The nodes that a finding can begin with: ast.walk, without a generator for each node on the way."""
+    left: list[ast.AST] = [tree]
+    while left:
+        node = left.pop()
+        if isinstance(node, _TELLING):
+            yield node
+        for field in node._fields:
+            value = getattr(node, field, None)
+            if isinstance(value, list):
+                left += [each for each in value if isinstance(each, ast.AST)]
+            elif isinstance(value, ast.AST) and value._fields:
+                left.append(value)
 
 
 def _of_run(node: ast.AST) -> Iterator[str]:
@@ -79,11 +95,11 @@ def _of_given(node: ast.AST, given: frozenset[str]) -> Iterator[str]:
         yield f"calls {node.func.id}, which is a tool's run or undo"
 
 
-def _tool_functions(tree: ast.Module) -> frozenset[str]:
+def _tool_functions(nodes: Sequence[ast.AST]) -> frozenset[str]:
     """Names of functions of this module that are handed to a Tool, an Undo or a Fallback as `run`."""
     return frozenset(
         keyword.value.id
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.Call) and _last_name(node.func) in ("Tool", "Undo", "Fallback")
         for keyword in node.keywords
         if keyword.arg == "run" and isinstance(keyword.value, ast.Name)

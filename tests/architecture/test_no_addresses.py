@@ -8,6 +8,8 @@ from tests.architecture.files import all_files, shown
 
 # Taken apart here, so that this file does not name them either.
 _HOSTS = ("py" + "pi.org", "python" + "hosted.org", "npm" + "js.org", "yarn" + "pkg.com", "deb" + "ian.org/")
+# Looked for first, which is fast: each of the pattern's ways holds one of these.
+_PARTS = (*_HOSTS, "index-" + "url", "find-" + "links", "/opt/")
 _PATTERN = re.compile(
     "|".join(map(re.escape, _HOSTS))
     + r"|(?<!emit-)(?:extra-)?index"
@@ -20,22 +22,32 @@ _PATTERN = re.compile(
 )
 
 
+def lines_in(text: str) -> list[int]:
+    """The numbers of the lines that name a registry or a mirror."""
+    folded = text.casefold()
+    if not any(part in folded for part in _PARTS):
+        return []
+    return [n for n, line in enumerate(text.splitlines(), start=1) if _PATTERN.search(line)]
+
+
 def test_no_file_names_a_registry() -> None:
     found = [
         f"{shown(path)}:{number}"
         for path in all_files()
-        for number, line in enumerate(path.read_bytes().decode("utf-8", "replace").splitlines(), start=1)
-        if _PATTERN.search(line)
+        for number in lines_in(path.read_bytes().decode("utf-8", "replace"))
     ]
     assert not found, f"no registry host may stand in a file: {found}"
 
 
 def test_the_pattern_finds_what_it_is_for() -> None:
-    assert _PATTERN.search("--extra-index" + "-url https://mirror.example/simple")
-    assert _PATTERN.search("find" + "-links = /srv/packages")
-    assert _PATTERN.search(f'"resolved": "https://packages.{_HOSTS[2]}/is-number"')
-    assert not _PATTERN.search("--no-emit-index-url --no-emit-find-links --no-header")
-    assert not _PATTERN.search("--no-emit-index-url \\")
+    assert lines_in("--extra-index" + "-url https://mirror.example/simple") == [1]
+    assert lines_in("find" + "-links = /srv/packages") == [1]
+    for host in _HOSTS:
+        assert lines_in(f'\n"resolved": "https://packages.{host.upper()}/is-number"') == [2]
+    for mirror in ("py" + "pi", "wheels"):
+        assert lines_in(f"/opt/{mirror}") == [1]
+    assert not lines_in("--no-emit-index-url --no-emit-find-links --no-header")
+    assert not lines_in("--no-emit-index-url \\")
 
 
 def test_every_requirement_is_pinned_with_hashes() -> None:

@@ -76,8 +76,8 @@ from tests.kit.world import ACME, context_of, principal
 T = TypeVar("T")
 
 ALL_EXAMPLES: Final = 2000
-EXAMPLES: Final = {"sqlite": 190, "postgresql": 10}
-"""In the normal run: a tenth in the two together."""
+EXAMPLES: Final = {"sqlite": 95, "postgresql": 10}
+"""In the normal run: a twentieth in the two together."""
 STEPS: Final = 50
 
 

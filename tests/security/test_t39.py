@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.e2e.rounds import rounds
 from tests.kit.faults import everything, fill, give_space
 from tests.kit.world import open_world
 from tests.security.stage import Api, open_api, token_of
@@ -144,7 +145,7 @@ ROUTES = sorted(ROWS)
 
 
 @settings(
-    max_examples=150,
+    max_examples=rounds(normal=60, full=150),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     database=None,

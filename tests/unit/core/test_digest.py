@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.digest import args_digest, canonical, sha256_hex
+from tests.e2e.rounds import rounds
 
+SOME = settings(max_examples=rounds(normal=40, full=100))
 JSON = st.recursive(
     st.none()
     | st.booleans()
@@ -34,6 +36,7 @@ def shuffled(value: Any, order: random.Random) -> Any:
     return value
 
 
+@SOME
 @given(JSON, st.randoms(use_true_random=False))
 def test_the_order_of_keys_does_not_matter(value: Any, order: random.Random) -> None:
     assert canonical(shuffled(value, order)) == canonical(value)
@@ -56,11 +59,13 @@ def test_the_fast_way_writes_what_rfc_8785_does(value: Any) -> None:
         assert canonical(value) == expected
 
 
+@SOME
 @given(JSON)
 def test_canonical_json_reads_back_as_the_value(value: Any) -> None:
     assert json.loads(canonical(value)) == value
 
 
+@SOME
 @given(JSON, JSON)
 def test_different_values_have_different_forms(one: Any, other: Any) -> None:
     if canonical(one) == canonical(other):
@@ -83,6 +88,7 @@ def test_the_known_sha256() -> None:
 ARGUMENTS = st.dictionaries(st.sampled_from(["text", "amount", "who"]), st.text("ab", max_size=3), max_size=3)
 
 
+@SOME
 @given(ARGUMENTS, ARGUMENTS, st.sampled_from(["a", "b"]), st.sampled_from(["1", "2"]))
 def test_the_args_digest_tells_uses_apart(
     one: dict[str, str], other: dict[str, str], tool: str, version: str

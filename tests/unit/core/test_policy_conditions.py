@@ -25,6 +25,7 @@ from core.policy.conditions import (
     Scene,
     read_condition,
 )
+from tests.e2e.rounds import rounds
 from tests.unit.core.test_policy_evaluate import facts, judged, rule
 
 TEAM = Tenant(id=TenantId("acme"), name="Acme", active=True, currency="EUR", timezone="Asia/Kolkata")
@@ -249,7 +250,7 @@ SOURCES = (
 )
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=rounds(normal=250, full=1000), deadline=None)
 @given(SOURCES)
 def test_no_source_makes_anything_but_an_answer_a_failure_or_a_mistake(source: str) -> None:
     """And what is no plain true or false denies, whatever the rule would have decided."""

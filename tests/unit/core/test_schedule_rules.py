@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from core.errors import InvalidInput
 from core.schedule_rules import At, Cron, in_words, last_time, next_time, read_rule, zone_of
+from tests.e2e.rounds import rounds
 
 ZONES = (
     "Europe/Berlin",
@@ -33,12 +35,9 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 def changes(zone: str, year: int) -> tuple[datetime, ...]:
     """About when the clocks of a zone changed in a year; the year's middle where they did not."""
     there, start = ZoneInfo(zone), datetime(year, 1, 1, tzinfo=UTC)
-    moments = [start + HOUR * 12 * n for n in range(2 * 366)]
-    found = [
-        moment
-        for moment in moments
-        if moment.astimezone(there).utcoffset() != (moment + HOUR * 12).astimezone(there).utcoffset()
-    ]
+    moments = [start + HOUR * 12 * n for n in range(2 * 366 + 1)]
+    offsets = [moment.astimezone(there).utcoffset() for moment in moments]
+    found = [moment for moment, (was, then) in zip(moments, pairwise(offsets), strict=False) if was != then]
     return tuple(found) or (start + DAY * 180,)
 
 
@@ -86,7 +85,7 @@ RULES = st.builds(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=rounds(normal=15, full=30), deadline=None)
 @given(
     rule=RULES,
     zone=st.sampled_from(ZONES),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from collections.abc import Callable
@@ -15,12 +14,12 @@ from hypothesis import strategies as st
 from core.errors import InvalidInput
 from core.parsing import Candidate, Reading, fill
 from core.registry import validate
+from tests.e2e.rounds import FULL, rounds
 from tests.unit.parsing.kit import CONTEXT, REGISTRY, best, read
 from tests.unit.parsing.test_understand import ROWS
 
-TORTURE = os.environ.get("COUNTERSIGN_TORTURE") == "1"
-FULL = 1_000
-ROUNDS = FULL if TORTURE else FULL // 10
+ALL_TEXTS = 1_000
+ROUNDS = rounds(normal=ALL_TEXTS // 10, full=ALL_TEXTS)
 LONG = 100_000
 
 PARSERS = {
@@ -123,19 +122,19 @@ def test_t12_any_text_gives_a_result_in_time(parser: str) -> None:
         took.append(time.thread_time() - start)
     took.sort()
     p99, longest = took[int(len(took) * 0.99) - 1], took[-1]
-    if TORTURE:
+    if FULL:
         assert p99 < 0.05
         assert longest < 1
     print(
-        f"T12 {parser}: {len(took)}/{FULL} texts, 0 exceptions,"
+        f"T12 {parser}: {len(took)}/{ALL_TEXTS} texts, 0 exceptions,"
         f" p99 {p99 * 1e3:.1f} ms, longest {longest * 1e3:.1f} ms"
     )
 
 
-@pytest.mark.parametrize("size", [4095, 4096, 4097, 8191, 8192, 8193, 262_144, 262_145])
 @pytest.mark.parametrize("head", HEADS)
-def test_every_length_limit_is_safe_on_both_sides(head: str, size: int) -> None:
-    assert read((head + "a " * size)[:size]).reading in Reading
+def test_every_length_limit_is_safe_on_both_sides(head: str) -> None:
+    for size in (4095, 4096, 4097, 8191, 8192, 8193, 262_144, 262_145):
+        assert read((head + "a " * size)[:size]).reading in Reading, size
 
 
 def test_long_text_is_kept_whole() -> None:
@@ -151,7 +150,7 @@ def test_long_text_is_kept_whole() -> None:
 
 
 @given(st.text(max_size=300))
-@settings(max_examples=200)
+@settings(max_examples=rounds(normal=80, full=200))
 def test_no_text_raises(text: str) -> None:
     sound(text)
 
@@ -160,7 +159,7 @@ _WORDS = sorted({word for row in ROWS for word in row[0].split(" ")} | {"/task",
 
 
 @given(st.lists(st.sampled_from(_WORDS), max_size=14))
-@settings(max_examples=300)
+@settings(max_examples=rounds(normal=120, full=300))
 def test_no_mixture_of_known_words_raises(words: list[str]) -> None:
     sound(" ".join(words))
 

@@ -14,6 +14,7 @@ from core.parsing import Candidate, Reading, understand_several
 from core.parsing.index import index_of
 from core.parsing.reader import LONGEST_SENTENCE
 from core.parsing.several import MOST, split
+from tests.e2e.rounds import rounds
 from tests.unit.parsing.kit import CONTEXT, REGISTRY, RISKY, read
 from tests.unit.parsing.test_dangerous import DANGEROUS
 
@@ -166,7 +167,7 @@ _DROPPED = re.compile(r"(?i)\b(?:and|then|also|plus)\b|[\s,;\-*\u2022\u2013]|[0-
 
 
 @given(st.one_of(TEXTS, st.text(max_size=200)))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=rounds(normal=150, full=400), deadline=None)
 def test_parting_loses_nothing_but_joints(text: str) -> None:
     found = parts(text)
     assert _DROPPED.sub("", "".join(found)) == _DROPPED.sub("", text.strip())
@@ -176,7 +177,7 @@ def test_parting_loses_nothing_but_joints(text: str) -> None:
 
 
 @given(TEXTS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=rounds(normal=100, full=300), deadline=None)
 def test_every_part_is_what_it_would_be_alone(text: str) -> None:
     found = several(text)
     if found is None:

@@ -23,6 +23,7 @@ from core.lifecycle import Status
 from core.live import Progress
 from core.model import CallView, OnFailure, Run, StartMode, Vote
 from core.registry import ToolRegistry
+from tests.e2e.rounds import rounds
 from tests.unit.render.hostile import hostile
 from tests.unit.render.kit import (
     ACCOUNT,
@@ -385,7 +386,7 @@ VALUES = st.one_of(
     ),
     st.booleans(),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=rounds(normal=60, full=150), deadline=None)
 def test_t11_a_complete_card_reads_back_as_what_would_run(
     steps: list[tuple[Status, dict[str, Json]]], one_by_one: bool
 ) -> None:

@@ -7,6 +7,7 @@ from itertools import product
 
 import pytest
 
+from tests.e2e.rounds import FULL, rounds
 from tests.unit.render.hostile import everything_of
 from tests.unit.render.kit import (
     VERDICT,
@@ -27,6 +28,8 @@ ALPHABETS = (
 def test_t09_every_byte_of_the_arguments_is_reachable() -> None:
     read = 0
     for alphabet, size in product(ALPHABETS, SIZES):
+        if size == SIZES[-1] and not FULL and alphabet not in ("x", "\u202e"):
+            continue  # which take longest
         text = (alphabet * (size // len(alphabet) + 1))[:size]
         arguments = {"text": text, "n": 1}
         made = shown(with_arguments(arguments, title=f"Say {text}"))
@@ -42,7 +45,7 @@ def test_t09_every_byte_of_the_arguments_is_reachable() -> None:
     print(f"T9: {read}/{len(ALPHABETS) * len(SIZES)} lengths, rendered from {len(ALPHABETS)} alphabets")
 
 
-@pytest.mark.parametrize("fields", [1, 60, 200, 20_000])
+@pytest.mark.parametrize("fields", [1, 60, 200, rounds(normal=4_000, full=20_000)])
 def test_t09_many_fields_are_reachable_too(fields: int) -> None:
     arguments = {f"field {n} \u202e": {"a": [n, None, True, 0.5], "b": "ü" * 5} for n in range(fields)}
     made = shown(with_arguments(arguments))

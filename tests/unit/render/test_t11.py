@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 from bot.telegram.render.safe import unspelt
 from core.digest import Json, args_digest
 from core.lifecycle import Status
-from tests.unit.render.hostile import CLASSES, TORTURE, everything_of
+from tests.e2e.rounds import rounds
+from tests.unit.render.hostile import CLASSES, everything_of
 from tests.unit.render.kit import (
     shown,
     with_arguments,
 )
 from tests.unit.render.reading import read_back
 
-NAMES = st.one_of(st.from_regex(r"[a-z_]{1,12}", fullmatch=True), st.text(max_size=30))
+NAMES = st.one_of(st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1, max_size=12), st.text(max_size=30))
 SPICE = st.sampled_from([text for texts in CLASSES.values() for text in texts if len(text) < 100])
 TEXTS = st.one_of(st.text(max_size=80), SPICE, st.lists(SPICE, max_size=4).map("".join))
 VALUES = st.recursive(
@@ -34,7 +35,7 @@ VALUES = st.recursive(
 )
 ARGUMENTS = st.dictionaries(NAMES, VALUES, max_size=6)
 FULL = 1_000
-CASES = FULL if TORTURE else FULL // 10
+CASES = rounds(normal=60, full=FULL)
 
 
 def storable(value: Json) -> bool:
