@@ -21,8 +21,6 @@ Json = Any
 
 _LIKE_RFC_8785: Final = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 """Integers beyond 2^53 are refused, as there."""
-_TEXT: Final = frozenset({str})
-_PLAIN: Final = frozenset({str, int, bool, type(None)})
 
 
 def canonical(value: Json) -> bytes:
@@ -44,12 +42,18 @@ def _is_plain(value: Json) -> bool:
     Enums and other subclasses are left to the slower library as well."""
     kind = type(value)
     if kind is dict:
-        if not (_TEXT.issuperset(map(type, value)) and "".join(value).isascii()):
-            return False
-        value = value.values()
-    elif kind is not list:
-        return kind in _PLAIN
-    return _PLAIN.issuperset(map(type, value)) or all(map(_is_plain, value))
+        for key, item in value.items():
+            if type(key) is not str or not key.isascii():
+                return False
+            if type(item) is not str and not _is_plain(item):
+                return False
+        return True
+    if kind is list:
+        for item in value:  # noqa: SIM110 - `all` takes twice as long, here and above
+            if not _is_plain(item):
+                return False
+        return True
+    return kind is str or value is None or kind is int or kind is bool
 
 
 def sha256_hex(data: bytes) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from core.errors import CountersignError, InvalidInput, ToolError
 from core.lifecycle import Status
@@ -119,16 +119,21 @@ async def _ended_or_asked(
     task: asyncio.Future[ToolResult], cancellation: Cancellation, *, seconds: float
 ) -> bool:
     """Returns once the task ended, somebody asks it to stop, or the time is over: whether somebody asked."""
-    asked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    loop = asyncio.get_running_loop()
+    over: asyncio.Future[None] = loop.create_future()
 
-    def tell() -> None:
-        if not asked.done():
-            asked.set_result(None)
+    def tell(_task: object = None) -> None:
+        if not over.done():
+            over.set_result(None)
 
     cancellation.on_asked(tell)
-    both: set[asyncio.Future[Any]] = {task, asked}
-    await asyncio.wait(both, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    asked.cancel()
+    task.add_done_callback(tell)
+    timer = loop.call_later(seconds, tell)
+    try:
+        await over
+    finally:
+        timer.cancel()
+        task.remove_done_callback(tell)
     return cancellation.requested
 
 
