@@ -137,7 +137,7 @@ NEVER: Final = Happened()
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """What was seen. `audit`: what is wrong with the audit, None where that is not known; `disk` is the share
-    in use, in percent, None where nobody can tell. Workers are compared with `real`."""
+    in use, in percent, None where nobody can tell. Workers and breakers live by `real`."""
 
     now: datetime
     real: datetime
@@ -153,6 +153,10 @@ class Facts:
     set_aside: Backlog = NOTHING
     dead_letters: Mapping[TenantId, Backlog] | None = None
     disk: float | None = None
+
+    def on_the_wall(self, real: datetime) -> datetime:
+        """What the clock on the wall would have shown then; the sandbox's can be moved on."""
+        return self.now - (self.real - real)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,7 +263,7 @@ def _breakers(facts: Facts) -> Iterator[Finding]:
                 kind=Kind.BREAKER_OPEN,
                 subject=breaker.adapter,
                 detail=f"{breaker.adapter} is not called for now.{more}",
-                since=breaker.opened_at or breaker.changed_at,
+                since=facts.on_the_wall(breaker.opened_at or breaker.changed_at),
                 count=1,
             )
 
@@ -272,7 +276,7 @@ def _workers(facts: Facts) -> Iterator[Finding]:
                 kind=Kind.HEARTBEAT_LOST,
                 subject=worker.name,
                 detail=f"{worker.name} was last heard of {_minutes(facts.real - worker.beat_at)} ago.",
-                since=worker.beat_at,
+                since=facts.on_the_wall(worker.beat_at),
                 count=1,
             )
 

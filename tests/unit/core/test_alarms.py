@@ -140,6 +140,13 @@ def test_many_of_one_kind_are_one_alarm() -> None:
     assert failed.detail.endswith("and 97 more.")
 
 
+def test_since_when_is_told_by_the_clock_on_the_wall() -> None:
+    """Where that was moved on, the alarm has not lasted for longer."""
+    later = replace(NONE, now=NOON + timedelta(hours=9), breakers=[breaker(BreakerState.OPEN)])
+    (found,) = findings(later)
+    assert later.now - found.since == timedelta(minutes=2)
+
+
 def test_what_nobody_can_tell_is_not_judged() -> None:
     assert judged(NONE) == set(Kind) - {Kind.AUDIT_BREAK, Kind.DISK_FULL}
     assert judged(replace(NONE, audit=[], disk=1.0)) == set(Kind)
