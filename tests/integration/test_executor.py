@@ -17,11 +17,12 @@ from core.engine import Proposed, Refused, Started
 from core.errors import StorageUnavailable, ToolError
 from core.ids import CallId
 from core.lifecycle import Status
-from core.model import SYSTEM, StartMode, Target, ToolCall, Worker
+from core.model import SYSTEM, StartMode, ToolCall, Worker
 from core.registry import ToolRegistry
 from core.runner import ToolRunner
 from core.tool import Retry, Tool, ToolContext, ToolResult
 from tests.e2e.rounds import FULL
+from tests.kit.switching import paused, resumed
 from tests.kit.tools import Note, tool, wait_for_stop
 from tests.kit.world import ACME, UMBRELLA, World, principal
 
@@ -305,39 +306,13 @@ async def test_a_team_is_not_held_up_by_the_flood_of_another(sqlite_world: World
 async def test_what_is_held_is_not_tried_one_by_one_and_goes_on_in_order(sqlite_world: World) -> None:
     """Refusals are told by a guard that holds more than one call; here a switch."""
     world = sqlite_world
-    from core.engine.switches import pause, resume  # noqa: PLC0415
-
-    def paused(records: Any) -> object:
-        return pause(
-            records,
-            by=principal("dan"),
-            target=Target.EVERYTHING,
-            name="",
-            everywhere=False,
-            reason="look first",
-            until=None,
-            cancel_running=False,
-            now=world.clock.moment,
-            env=world.env,
-        )
-
-    await world.unit(paused)
+    await paused(world)
     async with working(world):
         calls = [await world.propose("low_once") for _ in range(30)]
         await until(lambda: _refused(world), world)
         tries = sum(event.kind == "refused" for event in world.chain())
         assert tries <= 4
-        await world.unit(
-            lambda records: resume(
-                records,
-                by=principal("dan"),
-                target=Target.EVERYTHING,
-                name="",
-                everywhere=False,
-                now=world.clock.moment,
-                env=world.env,
-            )
-        )
+        await resumed(world)
         await ended(world, *calls)
     assert [line.split()[1] for line in world.ledger.lines] == [call.id for call in calls]
 

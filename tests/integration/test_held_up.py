@@ -12,15 +12,14 @@ import pytest
 
 from bot.clock import SystemClock
 from bot.workers.executor import Executor
-from core.engine.switches import resume
 from core.errors import StorageUnavailable, ToolError
 from core.lifecycle import Status
-from core.model import Target, ToolCall
+from core.model import ToolCall
 from core.ports import Waiting
 from core.tool import Retry, ToolContext, ToolResult
 from tests.integration.test_executor import Gate, ended, resting, rests, working
-from tests.integration.test_switches import paused
 from tests.kit.clock import FakeClock
+from tests.kit.switching import paused, resumed
 from tests.kit.tools import Note, tool
 from tests.kit.world import World, principal
 
@@ -217,27 +216,13 @@ async def test_what_is_let_go_while_it_is_refused_is_tried_at_once(world: World)
         holding = await HeldUp(world).there()
         executor.offer(place(call))
         await queued(world, 1)
-        resuming = asyncio.ensure_future(_resumed(world))
+        resuming = asyncio.ensure_future(resumed(world))
         await queued(world, 2)
         await holding.goes_on()
         await resuming
         await ended(world, call)
     assert "refused" in {event.kind for event in world.chain()}
     assert (await world.call(call)).status is Status.COMPLETED
-
-
-async def _resumed(world: World) -> None:
-    await world.unit(
-        lambda records: resume(
-            records,
-            by=principal("dan"),
-            target=Target.EVERYTHING,
-            name="",
-            everywhere=False,
-            now=world.clock.moment,
-            env=world.env,
-        )
-    )
 
 
 async def test_what_is_held_over_a_retry_does_not_rest_where_it_was_let_go_meanwhile(world: World) -> None:

@@ -11,33 +11,18 @@ import pytest
 from bot.workers.hand import resting
 from core.engine import Proposed, Started
 from core.engine.held import why_held
-from core.engine.switches import resume
 from core.errors import ToolError
 from core.lifecycle import Status
 from core.model import BreakerState, Outcome, Risk, Role, Target, ToolCall
 from core.tool import Undo
 from tests.integration.remote import BUSY, MAIL, SPARE, Remote
 from tests.integration.test_retrying import waiting
-from tests.integration.test_switches import paused
-from tests.kit.world import World, code_of, principal, refusal_of
+from tests.kit.switching import paused, resumed
+from tests.kit.world import World, code_of, refusal_of
 
 GONE = ConnectionResetError("gone after it was sent")
 LATER = ToolError("Come later.", error_class="limit", transient=True, retry_after_s=50.0)
 CLOSED = '[[rule]]\nname = "closing"\ndecision = "deny"\nreason = "closed"\n'
-
-
-async def resumed(world: World) -> None:
-    await world.unit(
-        lambda records: resume(
-            records,
-            by=principal("dan"),
-            target=Target.EVERYTHING,
-            name="",
-            everywhere=False,
-            now=world.clock.moment,
-            env=world.env,
-        )
-    )
 
 
 async def carried(world: World, call: ToolCall) -> list[str | None]:

@@ -12,7 +12,7 @@ from core.model import Target
 from core.model.pulse import MOST_LISTED
 from tests.integration.remote import MAIL, SPARE, Remote
 from tests.integration.test_retrying import waiting
-from tests.integration.test_switches import paused, stopped
+from tests.kit.switching import paused, stopped
 from tests.kit.world import World
 
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 import threading
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -22,7 +22,6 @@ from core.engine.switches import (
     is_everywhere,
     listed,
     pause,
-    resume,
     resume_one,
     running_under,
     stop_running,
@@ -33,66 +32,10 @@ from core.lifecycle import Status
 from core.model import CallView, Principal, Role, Switch, Target, ToolCall
 from core.switches import SOMEBODY_ELSE
 from tests.kit.databases import new_place
+from tests.kit.switching import paused, resumed, stopped
 from tests.kit.world import ACME, SOLO, UMBRELLA, World, chat_of, code_of, open_world, principal, refusal_of
 
 HOUR = timedelta(hours=1)
-
-
-async def paused(
-    world: World,
-    by: Principal | str = "dan",
-    *,
-    target: Target = Target.EVERYTHING,
-    name: str = "",
-    everywhere: bool = False,
-    reason: str = "deploy freeze",
-    until: datetime | None = None,
-    cancel_running: bool = False,
-) -> Paused | Refused:
-    who = principal(by) if isinstance(by, str) else by
-    return await world.unit(
-        lambda records: pause(
-            records,
-            by=who,
-            target=target,
-            name=name,
-            everywhere=everywhere,
-            reason=reason,
-            until=until,
-            cancel_running=cancel_running,
-            now=world.clock.moment,
-            env=world.env,
-        )
-    )
-
-
-async def resumed(
-    world: World,
-    by: Principal | str = "dan",
-    *,
-    target: Target = Target.EVERYTHING,
-    name: str = "",
-    everywhere: bool = False,
-) -> Resumed | Refused:
-    who = principal(by) if isinstance(by, str) else by
-    return await world.unit(
-        lambda records: resume(
-            records,
-            by=who,
-            target=target,
-            name=name,
-            everywhere=everywhere,
-            now=world.clock.moment,
-            env=world.env,
-        )
-    )
-
-
-async def stopped(world: World, by: Principal | str = "dan", **more: Any) -> Switch:
-    """A pause that must have been made."""
-    answer = await paused(world, by, **more)
-    assert isinstance(answer, Paused), answer
-    return answer.switch
 
 
 async def live(world: World) -> list[Switch]:
