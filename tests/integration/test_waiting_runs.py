@@ -6,7 +6,8 @@ from datetime import timedelta
 
 from core.lifecycle import Status
 from core.model import Role
-from tests.integration.runs_stage import APART, a_run, execute, for_workers, steps
+from tests.integration.runs_stage import APART, a_run, execute, for_workers, statuses, steps
+from tests.kit.faults import corrupt
 from tests.kit.waiting import edited, longer, planned, reminded, rerouted, swept
 from tests.kit.world import World, chat_of
 
@@ -98,3 +99,16 @@ async def test_a_step_that_cannot_be_read_keeps_nobody_else_from_being_reminded(
     assert await swept(world) == 3
     assert "call.reminded" in world.kinds(call)
     assert await swept(world) == 0
+
+
+async def test_signed_steps_of_a_run_that_cannot_be_read_any_more_end(world: World) -> None:
+    """Nobody can tell what they wait for, and their time does not run."""
+    run = await a_run(world, "high_once", "high_once", "high_once")
+    for call in await steps(world, run):
+        await world.approve(call)
+    started = await world.started((await steps(world, run))[0])
+    corrupt(world.place, "runs", "needs", "id = ?", run.record.id, shape="cut off")
+    await world.finish(started, await world.run(started))
+    assert await statuses(world, run) == "completed cancelled cancelled"
+    told = world.sql("SELECT error FROM outcomes WHERE error IS NOT NULL")
+    assert told == [("Its run cannot be read any more, so this step was not run.",)] * 2

@@ -62,7 +62,9 @@ ALL: Final = (
         file="core/engine/steps.py",
         old="        _end_signed(records, moved.run_id, end=end, now=now)\n",
         new="",
-        tests=("tests/faults/test_t24_consent.py",),
+        tests=(
+            "tests/integration/test_waiting_runs.py::test_signed_steps_of_a_run_that_cannot_be_read_any_more_end",
+        ),
     ),
     Control(
         name="who may not know of a run finds none",
