@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -51,19 +50,21 @@ async def _soaked(stage: Stage, life: Life) -> list[int]:
     url = next(told for told in life.heard if told.startswith(DOOR)).removeprefix(DOOR)
     process, sizes, numbers = life.pid, list[int](), iter(range(CALLS))
     headers = {"Authorization": f"Bearer {token_of(stage, 'member')}"}
-    asked = count(1)
+    turn = asyncio.Lock()
 
     async def ask(session: aiohttp.ClientSession, left: Iterator[int]) -> None:
         for number in left:
+            async with turn:  # held by one who waits for room, so that all wait
+                if number % WAITING_MOST == 0:
+                    await life.until(lambda: stage.seen.number(_WAITING) < WAITING_MOST)
+                if number % (CALLS // 100) == 0:
+                    sizes.append(_size(process))
             if number % IN_CHAT_EVERY == 0:
                 await stage.phones.say("member", f"/task soak {number}")
             else:
                 body = {"tool": "create_task", "args": {"title": f"soak {number}"}}
                 async with session.post(f"{url}/v1/proposals", json=body, headers=headers) as answer:
                     assert answer.status == 201, await answer.text()
-            if next(asked) % (CALLS // 100) == 0:
-                sizes.append(_size(process))
-                await life.until(lambda: stage.seen.number(_WAITING) < WAITING_MOST)
 
     async with aiohttp.ClientSession() as session:
         await asyncio.gather(*(ask(session, numbers) for _ in range(AT_ONCE)))
