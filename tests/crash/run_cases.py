@@ -63,5 +63,5 @@ async def closing_the_steps(stage: Stage) -> Trigger:
     opened = await stage.phones.see(
         "approver", lambda m: m["message_id"] == card["message_id"] and has(m, "✅ 1")
     )
-    label = next(b["text"] for row in opened["buttons"] for b in row if b["data"].startswith("pt"))
+    label = next(b["text"] for row in opened["buttons"] for b in row if b.get("data", "").startswith("pt"))
     return tapping(stage, "approver", opened, data=data_of(opened, label))

@@ -51,7 +51,7 @@ async def seeing_an_alarm(stage: Stage) -> Trigger:
     ((alarm,),) = stage.seen.rows(_CRASHED)
     button = PageButton(Page.ALARM, opaque(alarm)).encode()
     shown = await stage.phones.see(
-        "admin", lambda m: any(b["data"] == button for row in m["buttons"] for b in row)
+        "admin", lambda m: any(b.get("data") == button for row in m["buttons"] for b in row)
     )
     return tapping(stage, "admin", shown, data=button)
 
