@@ -53,5 +53,5 @@ def token_of(stage: Stage, person: str) -> str:
         _CHATS[person],
     )
     now = int(time.time())
-    claims = {"iss": ISSUER, "aud": "countersign", "iat": now, "exp": now + 600}
+    claims = {"iss": ISSUER, "aud": "countersign", "iat": now, "exp": now + 24 * 3600}
     return jwt.encode({**claims, "sub": person_id, "tenant_id": tenant}, KEY, algorithm="HS256")

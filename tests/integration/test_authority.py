@@ -149,6 +149,7 @@ async def test_t08_a_tool_that_changed_once_it_was_approved_is_asked_for_again(
     assert again.consent_digest != call.consent_digest
     assert (await world.execute(await world.approve(again, "cid"))).success
     assert world.ledger.effects == {call.id: 1}
+    print(f"T8 {world.place.kind}: 1/1 changes, {change} of the tool once it was approved, asked for again")
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -160,6 +161,7 @@ async def test_t08_a_tool_that_changed_while_it_waited_is_asked_for_again(world:
     again = await sent_back(world, signed, "The tool 'high_once' has changed since this was signed.")
     assert (await world.execute(await world.approve(again))).success
     assert world.ledger.effects == {call.id: 1}
+    print(f"T8 {world.place.kind}: 1/1 changes, {change} of the tool while it waited, asked for again")
 
 
 async def test_t08_a_policy_that_changed_while_it_waited_is_asked_for_again(world: World) -> None:
@@ -170,3 +172,4 @@ async def test_t08_a_policy_that_changed_while_it_waited_is_asked_for_again(worl
     again = await sent_back(world, signed, why)
     assert code_of(await world.vote(again, "cat", shown=True)) == "not_approver"
     assert (await world.execute(await world.approve(again, "dan"))).success
+    print(f"T8 {world.place.kind}: 1/1 changes, policy while it waited, asked for again")
