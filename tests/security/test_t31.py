@@ -114,6 +114,7 @@ async def test_t31_the_good_ones_next_to_them_count(api: Api) -> None:
         forged({"alg": "HS256", "kid": "whatever"}, claims_of()),
     ):
         assert (await api.get("/v1/calls", by=token)).status == 200
+    print(f"T31: {len(BAD)}/{len(BAD)} bad tokens, a test each; the good ones next to them count")
 
 
 async def issued(api: Api, **changes: Any) -> ApiToken:

@@ -69,6 +69,7 @@ async def test_t32_what_agrees_is_no_contradiction(api: Api) -> None:
         "/v1/proposals?tenant_id=acme&user_id=ann", body, headers={"X-Tenant-ID": "acme", "X-User-ID": "ann"}
     )
     assert answer.status == 201
+    print(f"T32: {len(CLOSED)}/{len(CLOSED)} routes, told of other teams and people, 0 obeyed")
 
 
 async def test_t32_a_tenant_among_a_tools_own_arguments_says_nothing(api: Api) -> None:
