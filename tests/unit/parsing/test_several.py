@@ -203,4 +203,5 @@ def test_t13_a_dangerous_part_is_never_let_through_by_being_joined(joint: str) -
             risky = [each for each in several(joined) or () if each.tool in RISKY]
             assert {str(each.arguments.get("amount")) for each in risky} <= harmless, joined
     assert len(single) > 100
-    print(f"T13 joined by {joint!r}: {3 * len(single)}/{3 * len(single)} texts, 0 proposed for a risky tool")
+    tried = 3 * len(single)
+    print(f"T13: {tried}/{tried} texts, joined by {joint!r}, 0 proposed for a risky tool")
