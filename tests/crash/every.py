@@ -81,7 +81,8 @@ async def _kill(stage: Stage, name: str, case: Case) -> None:
         await stage.settled()
     lost = not case.retried and name.endswith(".before_commit")
     replies = stage.seen.number(_SHOWN) - before
-    assert replies == (0 if lost else case.replies), f"{replies} replies"
+    told = stage.seen.rows(f"{_SHOWN.replace('count(*)', 'payload')} ORDER BY id DESC LIMIT ?", replies)
+    assert replies == (0 if lost else case.replies), f"{replies} replies: {told}"
 
 
 async def _settle_what_is_interrupted(stage: Stage) -> None:
