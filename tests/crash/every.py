@@ -18,9 +18,9 @@ EXEMPT: frozenset[str] = frozenset()
 _LAST = ("relay.corrupt", "set_aside")
 _SHOWN = (
     "SELECT count(*) FROM outbox WHERE kind = 'show' "
-    """AND payload NOT LIKE '%"al:%' AND payload NOT LIKE '%this is over%'"""
+    """AND payload NOT LIKE '%"al:%' AND payload NOT LIKE '%this is over%' AND payload NOT LIKE '%🛟%'"""
 )
-"""Plain messages, but alarms: those come by themselves, whenever the watch looks."""
+"""Plain messages, but alarms and safe mode: those come by themselves, whenever somebody looks."""
 
 
 def before_a_commit(name: str) -> bool:
