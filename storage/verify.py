@@ -65,6 +65,8 @@ def verify(database: Address, mirror: Path | None, *, heads: Mapping[TenantId, H
     """
     findings = Findings()
     outside = dict(heads or {})
+    # Before the chains are looked at: a team that is made meanwhile gets its chain first, then its file.
+    files = [] if mirror is None else sorted(mirror.glob(f"*{SUFFIX}"))
     with opened(database) as link:
         chains = _chains(link, mirror)
         verified = [
@@ -74,7 +76,7 @@ def verify(database: Address, mirror: Path | None, *, heads: Mapping[TenantId, H
     for tenant_id, (seq, _) in outside.items():
         findings.add(tenant_id, "head", seq, "the database has no chain of this tenant")
     if mirror is not None:
-        _check_strangers(mirror, {chain.tenant_id for chain in chains}, findings)
+        _check_strangers(files, {file_of(mirror, chain.tenant_id) for chain in chains}, findings)
     return Report(chains=tuple(verified), findings=findings.all())
 
 
@@ -168,10 +170,9 @@ def _check_outside(tenant: TenantId, outside: Head, last: int, found: str, findi
         findings.add(tenant, "head", seq, "another hash than the one kept outside: the chain was rewritten")
 
 
-def _check_strangers(folder: Path, known: set[TenantId], findings: Findings) -> None:
+def _check_strangers(files: Sequence[Path], expected: set[Path], findings: Findings) -> None:
     """Files of chains that the database does not have at all."""
-    expected = {file_of(folder, tenant) for tenant in known}
-    for path in sorted(folder.glob(f"*{SUFFIX}")):
+    for path in files:
         if path not in expected:
             with path.open("rb") as file:
                 event = event_of(file.readline())
