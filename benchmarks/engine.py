@@ -11,11 +11,13 @@ import asyncio
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from benchmarks.floor import Floor, Recording, Template, Written, compare, recorded
 from benchmarks.table import Row, at_least

@@ -6,10 +6,11 @@ import difflib
 import re
 import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
 
 from core.errors import ConfigError
 
@@ -20,8 +21,7 @@ Key = tuple[str, str]
 """A section and a key in it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
+class Given(Struct, frozen=True, kw_only=True):
     """A value, where it was found in words, and the folder that a relative path starts from."""
 
     value: object

@@ -9,13 +9,13 @@ import asyncio
 import shutil
 import stat
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
+from msgspec import Struct
 
 from bot.config import Settings
 from bot.health import LOW_DISK_BYTES
@@ -29,8 +29,7 @@ _SKEW_S: Final = 30.0
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class Check(Struct, frozen=True, kw_only=True):
     """One thing that was looked at. `ok` None: it is not set up, or could not be told. `remedy` says what to
     do, where something is to be done."""
 
@@ -82,8 +81,7 @@ async def telegram(settings: Settings, *, now: Callable[[], datetime]) -> Sequen
         return [bad("telegram", detail, "Check the network, telegram.api_base_url and telegram.proxy.")]
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
+class _Answer(Struct, frozen=True):
     status: int
     result: Any  # None where the API refused
     description: str

@@ -6,9 +6,10 @@ The library is loaded with the first scrape, and keeps nothing: each scrape has 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct, field
 
 from bot.clock import SystemClock
 from bot.machine import Machine
@@ -26,8 +27,7 @@ STATES: Final = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState
 _UNKNOWN: Final = float("nan")
 
 
-@dataclass(frozen=True, slots=True)
-class Gauge:
+class Gauge(Struct, frozen=True):
     """A figure as it is now; with a label, one for each of its values."""
 
     name: str

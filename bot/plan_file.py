@@ -18,10 +18,11 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
 
 from core.digest import Json
 from core.engine.runs import checked_order
@@ -40,16 +41,14 @@ class PlanError(ConfigError):
     right."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanStep:
+class PlanStep(Struct, frozen=True, kw_only=True):
     """One call to propose."""
 
     tool: str
     arguments: Mapping[str, Json]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(Struct, frozen=True, kw_only=True):
     """A run as a file spells it; `needs` is given for every step."""
 
     path: Path

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from bot.logs import get_logger
 from core.digest import Json
@@ -26,8 +27,7 @@ LOOK_EVERY_S: Final = 2.0
 _Signature = tuple[int, int, int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reloaded:
+class Reloaded(Struct, frozen=True, kw_only=True):
     """A changed file as it was found. `after` None: it cannot be used, and `problem` says why and where."""
 
     before: Policy

@@ -19,10 +19,11 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any, Final, TypeVar
+
+from msgspec import Struct
 
 from core.digest import Json
 from core.errors import ConfigError, InvalidInput, Refusal
@@ -42,8 +43,7 @@ class ScheduleError(ConfigError):
     """A file of schedules cannot be used: the message names line and column, and what would be right."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(Struct, frozen=True, kw_only=True):
     """One schedule as the file spells it. `timezone` "": the team's; `chat` None: the member's own."""
 
     name: str

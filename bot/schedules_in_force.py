@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence, Set
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct, field
 
 from bot.logs import get_logger
 from bot.policy_file import signature
@@ -38,8 +39,7 @@ class Unplaced(CountersignError):
     """An entry names somebody, or a chat, that is not known yet."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
+class Taken(Struct, frozen=True, kw_only=True):
     """What became of a file, by the names of its entries. `idle` are not in force, and say why; of those the
     ones `waiting` are tried again. `problem`: the file cannot be used at all, and nothing was changed."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from core.model import Breaker
 from core.tool import PYTHON, Tool
@@ -12,8 +13,7 @@ Check = Callable[[], Awaitable[None]]
 """Returns where the adapter works, and raises whatever says why where it does not."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Adapter:
+class Adapter(Struct, frozen=True, kw_only=True):
     """What one or several tools reach their other side by: a mail server, a shell, an API, a person.
 
     This is all that an adapter must be: a name that tools give as theirs, and perhaps a `check` that asks,
@@ -26,16 +26,14 @@ class Adapter:
     check: Check | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Carrier:
+class Carrier(Struct, frozen=True, kw_only=True):
     """The adapter that carries a call; `probe` is its breaker where the call is to be the probe."""
 
     adapter: str
     probe: Breaker | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unavailable:
+class Unavailable(Struct, frozen=True, kw_only=True):
     """All adapters of a call are cut off; the first of them, and when one may be tried next."""
 
     adapter: str

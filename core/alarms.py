@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from core.ids import TenantId
 from core.lifecycle import Status
@@ -40,8 +41,7 @@ class Kind(StrEnum):
     DISK_FULL = "disk_full"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class Rule(Struct, frozen=True, kw_only=True):
     """One alarm: it holds from `at_least` on. `todo` says what to do about it."""
 
     title: str
@@ -123,8 +123,7 @@ RULES: Final[Mapping[Kind, Rule]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Happened:
+class Happened(Struct, frozen=True, kw_only=True):
     """How often something happened within WINDOW, and when first."""
 
     count: int = 0
@@ -134,8 +133,7 @@ class Happened:
 NEVER: Final = Happened()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Facts(Struct, frozen=True, kw_only=True):
     """What was seen. `audit`: what is wrong with the audit, None where that is not known; `disk` is the share
     in use, in percent, None where nobody can tell. Workers and breakers live by `real`."""
 
@@ -159,8 +157,7 @@ class Facts:
         return self.now - (self.real - real)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(Struct, frozen=True, kw_only=True):
     """An alarm that holds now, and how much of it there is. `tenant_id` None: it concerns the whole bot."""
 
     kind: Kind

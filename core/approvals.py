@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from core.digest import args_digest, consent_digest
 from core.errors import Code, Refusal
@@ -18,8 +19,7 @@ _ONE: Final = {Role.MEMBER: "any member", Role.APPROVER: "an approver", Role.ADM
 _MANY: Final = {Role.MEMBER: "members", Role.APPROVER: "approvers", Role.ADMIN: "admins"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
+class Tally(Struct, frozen=True, kw_only=True):
     """The votes that count today, and how many are needed. `void` says, a clause each, why signatures that
     were given do not count any more."""
 

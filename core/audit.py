@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from json.encoder import encode_basestring
 from typing import Final, NamedTuple
+
+from msgspec import Struct
 
 from core.ids import CallId, TenantId
 
@@ -49,8 +50,7 @@ class AuditEvent(NamedTuple):
         return datetime.fromtimestamp(self.at_ms / 1000, UTC)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Break:
+class Break(Struct, frozen=True, kw_only=True):
     """A place where a chain does not hold: the number of the event, and what is wrong, in plain words."""
 
     tenant_id: TenantId

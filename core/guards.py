@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+
+from msgspec import Struct
 
 from core.adapters import Carrier, Unavailable
 from core.approvals import Tally, why_unsigned
@@ -24,8 +25,7 @@ from core.switches import seconds_left
 from core.tool import Tool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Facts(Struct, frozen=True, kw_only=True):
     """What the checks look at, all of it as it is now.
 
     `tenant` and `role` are of the caller's tenant; `role_in_call_tenant` is the caller's in the call's own.

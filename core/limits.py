@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from core.ids import PersonId, TenantId
 
@@ -24,8 +25,7 @@ counted by a clock that has been set back since, and stands for nothing."""
 _SHAPE: Final = re.compile(r"([1-9]\d{0,5})/(second|minute|hour|day)")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RateLimits:
+class RateLimits(Struct, frozen=True, kw_only=True):
     """What the configuration sets, such as "60/minute"; "" is no limit. `per_tool` holds for each tool."""
 
     per_user: str = ""
@@ -33,8 +33,7 @@ class RateLimits:
     per_tool: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
+class Window(Struct, frozen=True, kw_only=True):
     """One limit that a call counts for, and whose it is."""
 
     whose: str  # in plain words
@@ -42,8 +41,7 @@ class Window:
     limit: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limited:
+class Limited(Struct, frozen=True, kw_only=True):
     """A window that is full, and after how long it lets one through."""
 
     window: Window

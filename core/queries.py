@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+
+from msgspec import Struct
 
 from core.audit import AuditEvent
 from core.ids import AccountId, CallId, PersonId, TenantId
@@ -16,8 +17,7 @@ MAX_LIMIT = 100
 DEFAULT_LIMIT = 50
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryFilter:
+class HistoryFilter(Struct, frozen=True, kw_only=True):
     """What a history is narrowed to; None and empty do not narrow. `requester` also serves "my own calls"."""
 
     tenant_id: TenantId
@@ -28,8 +28,7 @@ class HistoryFilter:
     accounts: frozenset[AccountId] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryRow:
+class HistoryRow(Struct, frozen=True, kw_only=True):
     """One call in a list."""
 
     id: CallId
@@ -43,8 +42,7 @@ class HistoryRow:
     set_aside: bool = False  # something stored of it cannot be read
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class Page(Struct, frozen=True, kw_only=True):
     """Newest first. `newer` and `older` are the cursors to go on with, None at an end."""
 
     rows: Sequence[HistoryRow]
@@ -52,8 +50,7 @@ class Page:
     older: CallId | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditPage:
+class AuditPage(Struct, frozen=True, kw_only=True):
     """Events oldest first. `next_seq` goes on after the last one, None at the end."""
 
     events: Sequence[AuditEvent]

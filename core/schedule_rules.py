@@ -13,11 +13,12 @@ from __future__ import annotations
 import re
 from calendar import day_name
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from core.errors import InvalidInput
 
@@ -45,15 +46,13 @@ _ALLOWED: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class At:
+class At(Struct, frozen=True, kw_only=True):
     """Once, at this time of the zone's clock; one that carries its offset is that very moment."""
 
     when: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cron:
+class Cron(Struct, frozen=True, kw_only=True):
     """Again and again. Days of the week count from Monday = 0, as Python's do; an empty set means any."""
 
     minutes: tuple[int, ...]

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
 from typing import Any, Final, Protocol
 
+from msgspec import Struct, field
 from pydantic import BaseModel, ConfigDict
 
 from core.digest import Json, canonical, sha256_hex
@@ -59,8 +59,7 @@ def _schema(model: type[ToolInput]) -> Json:
     return json.loads(json.dumps(model.model_json_schema()))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Slot:
+class Slot(Struct, frozen=True, kw_only=True):
     """How a field of the input is found in text, and how it is asked for when it is missing."""
 
     kind: SlotKind
@@ -68,8 +67,7 @@ class Slot:
     placeholder: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preview:
+class Preview(Struct, frozen=True, kw_only=True):
     """What a card says of a call before it runs. `title` is one plain line in the imperative; `pin`
     binds it to the state of the target that was seen, None where there is nothing to bind; `target`
     names it at the beginning of a sentence ("Task #12")."""
@@ -79,8 +77,7 @@ class Preview:
     target: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolResult:
+class ToolResult(Struct, frozen=True, kw_only=True):
     """What a tool gives back. `error` set means that it failed and says why.
 
     `text` is plain text for people; `data` is JSON for programs; `references` name things outside
@@ -93,8 +90,7 @@ class ToolResult:
     error: ToolFault | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolFault:
+class ToolFault(Struct, frozen=True, kw_only=True):
     """A tool's structured error. `transient` and `retry_after_s` as of `core.errors.ToolError`."""
 
     message: str
@@ -103,8 +99,7 @@ class ToolFault:
     retry_after_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunResult:
+class RunResult(Struct, frozen=True, kw_only=True):
     """What became of one attempt, as the runner saw it. Only `status` interrupted is not an end.
 
     `transient`: another attempt may go better, not before `retry_after_s` where that is given. `healthy` is
@@ -149,8 +144,7 @@ async def _unheard(_line: str) -> None:
     """Nobody watches."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolContext:
+class ToolContext(Struct, frozen=True, kw_only=True):
     """Everything a tool is given besides its arguments."""
 
     call_id: CallId
@@ -175,15 +169,13 @@ class ToolContext:
     partial: Partial = field(default_factory=Partial)  # what there is so far, kept where it fails
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AssessContext:
+class AssessContext(Struct, frozen=True, kw_only=True):
     """What dynamic risk may look at besides the arguments."""
 
     currency: str  # the tenant's
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InspectContext:
+class InspectContext(Struct, frozen=True, kw_only=True):
     """What a dry run may look at besides the arguments, inside the transaction that records the call or
     starts it. It changes nothing."""
 
@@ -197,8 +189,7 @@ UndoRun = Callable[[Any, Json, ToolContext], Awaitable[ToolResult]]
 """Takes the original's arguments and its result's data."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Undo:
+class Undo(Struct, frozen=True, kw_only=True):
     """How a tool takes back what it did. `risk` None means the original's."""
 
     run: UndoRun
@@ -206,8 +197,7 @@ class Undo:
     within_s: int = 600
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retry:
+class Retry(Struct, frozen=True, kw_only=True):
     """How often an idempotent tool is tried after transient failures, and for how long: `attempts` with the
     first one, none that would begin more than `within_s` after it. The waits double from `first_wait_s` up to
     `longest_wait_s`, each with up to `jitter_s` more, so that many calls do not come back at once."""
@@ -219,16 +209,14 @@ class Retry:
     jitter_s: float = 0.5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fallback:
+class Fallback(Struct, frozen=True, kw_only=True):
     """Another adapter, and how it does the same, for while the tool's own is not available."""
 
     adapter: str
     run: Run
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tool:
+class Tool(Struct, frozen=True, kw_only=True):
     """One thing that can be done. `examples` and `form` are templates with {field} and {field?} slots:
     examples are whole sentences, `form` is what follows the command. `scope` names the fields whose values
     a grant is bound to, of which `amount` is a ceiling; without one its calls are granted only where it has

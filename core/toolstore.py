@@ -7,17 +7,17 @@ attempt finds its own work instead of doing it twice.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol, TypeVar
+
+from msgspec import Struct
 
 from core.ids import AccountId, CallId, PersonId, TenantId
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class Task(Struct, frozen=True, kw_only=True):
     """Something to do. `number` counts within the tenant and is what people type.
 
     `completed_by_call` and `removed_by_call` name the calls that did so, None while they have not.
@@ -37,8 +37,7 @@ class Task:
     removed_by_call: CallId | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expense:
+class Expense(Struct, frozen=True, kw_only=True):
     """Money spent. `amount` is a decimal text such as "42.50", exact; `currency` is ISO 4217."""
 
     tenant_id: TenantId

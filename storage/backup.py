@@ -16,11 +16,11 @@ import sqlite3
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from msgspec import Struct, to_builtins
 from sqlalchemy import select
 
 from core.errors import ConfigError
@@ -49,8 +49,7 @@ Progress = Callable[[int, int], None]
 """Told how much of how much is copied."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class Part(Struct, frozen=True, kw_only=True):
     """One file of a backup."""
 
     name: str
@@ -58,8 +57,7 @@ class Part:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
+class Manifest(Struct, frozen=True, kw_only=True):
     """What a backup is of, and what it is made of. `chains` says where each audit chain ends in it."""
 
     format: int
@@ -217,7 +215,7 @@ def _pack(staging: Path, manifest: Manifest, to: Path) -> None:
     packed = staging / "packed"
     with _created(packed) as file:
         with tarfile.open(fileobj=file, mode="w") as tar:
-            told = json.dumps(asdict(manifest), indent=1, ensure_ascii=False).encode()
+            told = json.dumps(to_builtins(manifest), indent=1, ensure_ascii=False).encode()
             _add(tar, MANIFEST, len(told), io.BytesIO(told), manifest)
             for part in manifest.parts:
                 with (staging / part.name).open("rb") as source:

@@ -6,10 +6,10 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from msgspec import Struct
 from sqlalchemy import select
 
 from core.errors import ConfigError
@@ -31,8 +31,7 @@ _EVENT: Final = Statement(select(audit_events).where(_e.tenant_id == arg("tenant
 _HELD_UP: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Examined:
+class Examined(Struct, frozen=True, kw_only=True):
     """What was seen. `problem` and `unwritable` are "" where there is none, `revision` is None where there
     are no records yet; `audit` tells, a line each, what is wrong with the ends of the chains."""
 

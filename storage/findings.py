@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from core.ids import TenantId
 
@@ -13,8 +15,7 @@ Place = Literal["database", "mirror", "head"]
 """Where something is wrong; `head` is the one kept outside."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(Struct, frozen=True, kw_only=True):
     """Something is wrong with the events `seq` to `last` (the same where it is one)."""
 
     tenant_id: TenantId
@@ -28,8 +29,7 @@ class Finding:
         return f"{self.tenant_id}, {self.place}, {events}: {self.problem}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verified:
+class Verified(Struct, frozen=True, kw_only=True):
     """A chain as it was read: its last event, how many there are, how many without their content, which was
     erased, and the mirror's last (None: no look)."""
 
@@ -41,8 +41,7 @@ class Verified:
     mirrored: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Report(Struct, frozen=True, kw_only=True):
     """All chains, and everything that is wrong with them."""
 
     chains: tuple[Verified, ...]

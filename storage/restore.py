@@ -7,10 +7,11 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from core.errors import ConfigError
 from storage.backup import (
@@ -32,8 +33,7 @@ ASIDE: Final = "before-restore-"
 _LOGS: Final = ("-wal", "-shm")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Staged:
+class Staged(Struct, frozen=True, kw_only=True):
     """A backup's content, not in place yet. `folder` looks as the data folder will."""
 
     manifest: Manifest

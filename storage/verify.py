@@ -8,10 +8,10 @@ file, and what is in the file is in the database; whatever is appended later is 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from msgspec import Struct
 from sqlalchemy import func, select
 
 from core.audit import GENESIS, TOMBSTONE, AuditEvent, check_chain
@@ -44,8 +44,7 @@ _LAST: Final = Statement(
 _GREATEST: Final = 2**63 - 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Chain:
+class _Chain(Struct, frozen=True, kw_only=True):
     """What is known of a chain before its events are read. `head` None: the database has no head of it."""
 
     tenant_id: TenantId

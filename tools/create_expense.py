@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Final
 
+from msgspec import Struct
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from core.digest import Json
@@ -31,8 +31,7 @@ from tools.wording import expense_text, failed, today
 _CATEGORY: Final = re.compile(r"[\w-]{0,40}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExpenseLimits:
+class ExpenseLimits(Struct, frozen=True, kw_only=True):
     """Up to `low` an expense is of low risk, up to `medium` of medium, above of high; both inclusive."""
 
     low: Decimal = Decimal(50)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from core.model import Risk
 from core.tool import Effect, Preview, Run, Tool, ToolContext, ToolInput, ToolResult
 from tools.wording import counted
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HealthItem:
+class HealthItem(Struct, frozen=True, kw_only=True):
     """One thing that was looked at. `detail` is a few plain words, such as "0.3 ms" or what is wrong."""
 
     name: str
@@ -20,8 +20,7 @@ class HealthItem:
     detail: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HealthReport:
+class HealthReport(Struct, frozen=True, kw_only=True):
     """All that was looked at, in the order to show it."""
 
     items: tuple[HealthItem, ...]

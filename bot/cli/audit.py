@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from msgspec import to_builtins
 
 from bot.cli.common import AsJson, Config, Data, answer, say, say_error, settings_of
 from core.errors import ConfigError
@@ -106,8 +106,8 @@ def _head(text: str) -> tuple[int, str]:
 def _as_json(report: Report) -> dict[str, Any]:
     return {
         "ok": report.ok,
-        "chains": [asdict(chain) for chain in report.chains],
-        "findings": [asdict(found) for found in report.findings],
+        "chains": [to_builtins(chain) for chain in report.chains],
+        "findings": [to_builtins(found) for found in report.findings],
     }
 
 

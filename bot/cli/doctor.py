@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import typer
+from msgspec import to_builtins
 
 from bot.cli.common import DEFAULT_CONFIG, AsJson, Config, Data, answer, settings_of
 
@@ -29,7 +29,7 @@ def doctor(*, config: Config = None, data: Data = None, as_json: AsJson = False)
     checks = asyncio.run(examined(settings, config=path))
     well = all(check.ok is not False for check in checks)
     answer(
-        {"ok": well, "checks": [asdict(check) for check in checks]},
+        {"ok": well, "checks": [to_builtins(check) for check in checks]},
         as_json=as_json,
         show=lambda _: _show(checks),
     )

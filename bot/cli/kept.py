@@ -6,10 +6,11 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, TypeVar
+
+from msgspec import Struct
 
 from bot.cli.records import env_of, look, new_id, now
 from bot.config import Settings
@@ -48,8 +49,7 @@ AUDIT: Final = "audit"
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(Struct, frozen=True, kw_only=True):
     """What a restore did."""
 
     manifest: Manifest

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+from msgspec import to_builtins
+from msgspec.structs import replace
 
 from bot.cli.common import AsJson, Config, Data, answer, say, settings_of
 from core.errors import ConfigError
@@ -105,7 +106,7 @@ def explain(
     )
     verdict = told.verdict
     found = {
-        "steps": [asdict(step) for step in told.steps],
+        "steps": [to_builtins(step) for step in told.steps],
         "decision": verdict.decision.value,
         "rule": verdict.rule,
         "reason": verdict.reason,

@@ -7,11 +7,11 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from msgspec import Struct
 from uuid_utils.compat import uuid7
 
 from bot.config import Settings
@@ -193,8 +193,7 @@ def beside(
     return answered
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workshop:
+class Workshop(Struct, frozen=True, kw_only=True):
     """Records, tools and an executor without any front door, for commands that run calls here and now."""
 
     database: Database

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import jwt
+from msgspec import Struct
 
 from bot.config_http import OURS, HttpSettings
 from bot.http.keys import SHARED, Keys
@@ -22,8 +22,7 @@ LONGEST_WORD: Final = 200
 MOST_ACCOUNTS: Final = 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claims:
+class Claims(Struct, frozen=True, kw_only=True):
     """One person in exactly one tenant. `token_id` is set for our own tokens, which can be revoked."""
 
     person: PersonId

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from aiohttp import hdrs, web
+from msgspec import Struct
 
 from bot.http.auth import Claims, read_token, unauthenticated
 from bot.http.door import Door
@@ -26,8 +26,7 @@ OWN_ACCOUNT: Final = "api"
 """The account of calls that come in here, after the tenant's id, where the token names no other."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
+class Caller(Struct, frozen=True, kw_only=True):
     """Whom the token proves, with the roles of today; and the account that new calls belong to."""
 
     by: Principal

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Final, Protocol
+
+from msgspec import Struct
 
 from bot.clock import SystemClock
 from bot.config_http import HttpSettings
@@ -30,8 +31,7 @@ class Execute(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Door:
+class Door(Struct, frozen=True, kw_only=True):
     """The product, as this door sees it. `storage_errors`: what the database's driver raises in a unit.
     `scrape` gives the metrics to whoever brings `metrics_token`; `failed` counts mistakes of ours."""
 

@@ -6,12 +6,12 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import jwt
 from jwt.algorithms import get_default_algorithms
+from msgspec import Struct
 
 from bot.config_http import OURS, HttpSettings
 from bot.logs import get_logger
@@ -31,8 +31,7 @@ Fetch = Callable[[str], Awaitable[bytes]]
 """Gets a document from an address. Raises OSError where it cannot."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trusted:
+class Trusted(Struct, frozen=True, kw_only=True):
     """A key, the one algorithm that it is used with, and whose tokens it may sign."""
 
     key: Any

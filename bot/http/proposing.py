@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from bot.http.bodies import ProposalBody
 from bot.http.callers import Caller
@@ -24,8 +25,7 @@ from core.ports import Now, Records
 _REQUESTED = "call.requested"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Wanted(Struct, frozen=True, kw_only=True):
     """What a request asks for: a tool and its arguments, or why it cannot be told."""
 
     tool: str = ""

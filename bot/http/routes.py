@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from aiohttp import web
+from msgspec import Struct
 
 from bot.http import bodies, shapes
 from bot.http.callers import Caller, agreed
@@ -34,8 +34,7 @@ _READERS: Final = (*guards.GUARDS[:6], guards.GUARDS[8])
 """For who only looks: who they are, that they may know of the call, that it is of their tenant."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
+class Route(Struct, frozen=True, kw_only=True):
     """One method of one address; every one but `/healthz` needs a token."""
 
     method: str

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
+from msgspec.structs import asdict
 
 from bot.sandbox import people, views
 from bot.sandbox.buttons import labels, pick
@@ -250,7 +251,7 @@ class Control:
         """Order a failure, and return what still waits to happen."""
         body = await read_body(request)
         self._world.faults.order(read_fault(self._world, body))
-        waiting = [vars(one) for one in self._world.faults.waiting()]
+        waiting = [asdict(one) for one in self._world.faults.waiting()]
         return self._done({"faults": waiting})
 
     async def clock(self, request: web.Request) -> web.Response:

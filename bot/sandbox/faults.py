@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 _TEXTS = {
     400: "Bad Request",
@@ -20,8 +22,7 @@ _TEXTS = {
 DROPS: Final = ("reset", "after", "midway", "never")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Fault:
+class Fault(Struct, frozen=True, kw_only=True):
     """What happens to the next `times` calls of a method (any) in a chat (any)."""
 
     method: str | None = None

@@ -1,8 +1,9 @@
 """HTML in a message, read as Telegram reads it: the same tags, the same offsets, the same complaints."""
 
 import re
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from bot.sandbox.entities import Entity, Formatted, read_entities, utf16_length
 from bot.sandbox.errors import ApiError, bad_request
@@ -56,8 +57,7 @@ def parse_html(source: str) -> Formatted:
     return _Parser(source).run()
 
 
-@dataclass(frozen=True)
-class _Open:
+class _Open(Struct, frozen=True):
     tag: str
     attributes: dict[str, str]
     offset: int

@@ -2,14 +2,14 @@
 
 import math
 from collections import deque
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from bot.sandbox.clock import Clock
 from bot.sandbox.errors import flood
 
 
-@dataclass(frozen=True, kw_only=True)
-class Limits:
+class Limits(Struct, frozen=True, kw_only=True):
     """Telegram's limits on sends and edits; `Limits.off()` has none.
 
     A private chat takes about one a second, and a short burst before that; a group twenty a minute.

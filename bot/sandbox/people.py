@@ -3,8 +3,9 @@
 import hashlib
 import re
 import secrets
-from dataclasses import replace
 from itertools import takewhile
+
+from msgspec.structs import replace
 
 from bot.sandbox.entities import Formatted, finish, utf16_length
 from bot.sandbox.errors import ControlError, not_found

@@ -1,7 +1,8 @@
 """Putting messages into chats, and telling bots and listeners about them."""
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from bot.sandbox.entities import utf16_slice
 from bot.sandbox.records import Bot, Chat, Message

@@ -1,13 +1,13 @@
 """The frozen records that the sandbox's world is made of. Their fields are plain JSON, to be stored."""
 
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 Json = dict[str, Any]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Person:
+class Person(Struct, frozen=True, kw_only=True):
     """Somebody with a phone."""
 
     id: int
@@ -21,8 +21,7 @@ class Person:
     """The account was deleted."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Bot:
+class Bot(Struct, frozen=True, kw_only=True):
     """A program with a token."""
 
     id: int
@@ -34,8 +33,7 @@ class Bot:
     """What setMyCommands registered: {scope, language_code, commands} by a key made of scope and language."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Chat:
+class Chat(Struct, frozen=True, kw_only=True):
     """A private chat of one person and one bot, or a group."""
 
     key: str
@@ -64,8 +62,7 @@ class Chat:
         return user in self.members or user in self.bots or user in (self.person, self.bot)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Message:
+class Message(Struct, frozen=True, kw_only=True):
     """One message as it is now; an edit makes a new record under the same id."""
 
     chat: str
@@ -97,8 +94,7 @@ class Message:
         return "document" in self.content or "photo" in self.content
 
 
-@dataclass(frozen=True, kw_only=True)
-class File:
+class File(Struct, frozen=True, kw_only=True):
     """A file that somebody sent; its content lies in the store under its id."""
 
     id: str
@@ -112,8 +108,7 @@ class File:
     height: int = 0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Callback:
+class Callback(Struct, frozen=True, kw_only=True):
     """A tap on a button that the bot may answer once."""
 
     id: str

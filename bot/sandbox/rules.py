@@ -1,6 +1,6 @@
 """The numbers that Telegram keeps, changeable where true ones would make a test slow."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 TEXT_LIMIT = 4096
 CAPTION_LIMIT = 1024
@@ -11,8 +11,7 @@ PHOTO_LIMIT = 10 * 1024 * 1024
 DELETE_WINDOW = 48 * 3600
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rules:
+class Rules(Struct, frozen=True, kw_only=True):
     """Times in seconds. Those marked (clock) are measured on the movable clock, the others in real time."""
 
     same_offset_window: float = 3.0

@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import asdict
+
 from bot.sandbox.clock import Clock
 from bot.sandbox.errors import ApiError
 from bot.sandbox.records import Bot, Json
@@ -36,8 +39,7 @@ def read_allowed(given: object) -> list[str] | None:
     return known or list(DEFAULT_TYPES)
 
 
-@dataclass(frozen=True)
-class Waiting:
+class Waiting(Struct, frozen=True):
     """One update, and when it is thrown away."""
 
     body: Json
@@ -100,7 +102,7 @@ class UpdateQueues:
         ttl = self._rules.callback_ttl if kind == "callback_query" else self._rules.update_ttl
         waiting = Waiting({"update_id": number, kind: payload}, self._clock.now() + ttl)
         queue.updates[number] = waiting
-        self._store.put("update", f"{bot.id}/{number}", vars(waiting))
+        self._store.put("update", f"{bot.id}/{number}", asdict(waiting))
         self._store.put("tail", str(bot.id), {"value": queue.tail})
         _wake(queue, news=True)
 

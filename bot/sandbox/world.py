@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import asdict, replace
 
 from bot.sandbox.clock import Clock
 from bot.sandbox.errors import ApiError, bad_request, forbidden, upgraded
@@ -132,21 +133,21 @@ class World:
     def save_person(self, person: Person) -> Person:
         """Keep a person and tell the listeners."""
         self.people[person.id] = person
-        self.store.put("person", str(person.id), vars(person))
+        self.store.put("person", str(person.id), asdict(person))
         self._changed("people")
         return person
 
     def save_chat(self, chat: Chat) -> Chat:
         """Keep a chat and tell the listeners."""
         self.chats[chat.key] = chat
-        self.store.put("chat", chat.key, vars(chat))
+        self.store.put("chat", chat.key, asdict(chat))
         self._changed("chats")
         return chat
 
     def save_bot(self, bot: Bot, *, quiet: bool = False) -> Bot:
         """Keep a bot and, if it shows, tell the listeners."""
         self.bots[bot.id] = bot
-        self.store.put("bot", str(bot.id), vars(bot))
+        self.store.put("bot", str(bot.id), asdict(bot))
         if not quiet:
             self._changed("bots")
         return bot
@@ -158,21 +159,21 @@ class World:
     def save_file(self, file: File, content: bytes) -> File:
         """Keep a file and what is in it."""
         self.files[file.id] = file
-        self.store.put("file", file.id, vars(file))
+        self.store.put("file", file.id, asdict(file))
         self.store.put_blob(file.id, content)
         return file
 
     def save_callback(self, callback: Callback) -> Callback:
         """Keep a callback query."""
         self.callbacks[callback.id] = callback
-        self.store.put("callback", callback.id, vars(callback))
+        self.store.put("callback", callback.id, asdict(callback))
         return callback
 
     def save_message(self, message: Message) -> Message:
         """Keep a message under a new change number; whoever shows it must publish it."""
         message = replace(message, change=self.next("change"))
         self.messages.setdefault(message.chat, {})[message.message_id] = message
-        self.store.put("message", f"{message.chat}/{message.message_id}", vars(message))
+        self.store.put("message", f"{message.chat}/{message.message_id}", asdict(message))
         return message
 
     def _changed(self, what: str) -> None:

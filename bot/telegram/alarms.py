@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from bot.telegram.members import admins_chats
 from bot.telegram.render import alarms as render
@@ -18,8 +19,7 @@ from core.model import Alarm
 from core.ports import Records
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Audience:
+class Audience(Struct, frozen=True, kw_only=True):
     """Who is told. `chat` is the admin chat of the bot's own team, None: its admins' private chats."""
 
     home: TenantId

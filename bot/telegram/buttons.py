@@ -6,9 +6,10 @@ A payload proves nothing: whoever taps, what they may do and what they were show
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from core.ids import CallId, RunId, from_opaque, opaque
 
@@ -77,8 +78,7 @@ class Page(StrEnum):
     POLICY = "pl"  # the amount from which on to ask, or "usual"
 
 
-@dataclass(frozen=True, slots=True)
-class CallButton:
+class CallButton(Struct, frozen=True):
     """A button about one revision of one call."""
 
     verb: Verb
@@ -90,8 +90,7 @@ class CallButton:
         return f"{self.verb.value}:{opaque(self.call_id)}:{self.revision}"
 
 
-@dataclass(frozen=True, slots=True)
-class RunButton:
+class RunButton(Struct, frozen=True):
     """A button about a whole run. `revision` is `core.engine.runs.asked` of the steps that were shown."""
 
     verb: RunVerb
@@ -103,8 +102,7 @@ class RunButton:
         return f"{self.verb.value}:{opaque(self.run_id)}:{self.revision}"
 
 
-@dataclass(frozen=True, slots=True)
-class PageButton:
+class PageButton(Struct, frozen=True):
     """A button about a list or a question. Raises ValueError where the data would not fit."""
 
     page: Page

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bot.telegram.buttons import Page, PageButton
 from bot.telegram.render import lists, texts
@@ -44,8 +46,7 @@ _WORDS: Final[Mapping[str, Status]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Narrowed:
+class Narrowed(Struct, frozen=True, kw_only=True):
     """What a history is narrowed to, small enough for a button: "scf.tab12cd.d7.m"."""
 
     statuses: frozenset[Status] = frozenset()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bot.telegram.outgoing import CARD, END_REPLY, REMINDER, SWITCH
 from bot.telegram.render import card as render
@@ -29,8 +31,7 @@ ProgressOf = Callable[[CallId], Progress | None]
 _MOST_OPENED: Final = 1000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class Subject(Struct, frozen=True, kw_only=True):
     """What a card shows: one call, or all the steps of a run."""
 
     card: Card
@@ -59,8 +60,7 @@ class Subject:
         return shown_digest(self.calls, run=self.whole is not None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class Job(Struct, frozen=True, kw_only=True):
     """What a row asks for: a card's subject, or a reply."""
 
     row: OutboxRow

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from bot.telegram.buttons import Page, PageButton
 from core.ids import PersonId, from_opaque, opaque
@@ -23,8 +24,7 @@ class What(StrEnum):
     SET = "s"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MemberTap:
+class MemberTap(Struct, frozen=True, kw_only=True):
     """A button of /members. `was` is the role that its reader saw: it counts for no other."""
 
     what: What

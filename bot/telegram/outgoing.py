@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bot.telegram.render.message import Button, Shown
 from core.digest import Json
@@ -17,8 +19,7 @@ REMINDER = "reminder"
 SWITCH = "switch"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outgoing:
+class Outgoing(Struct, frozen=True, kw_only=True):
     """One message to a chat that is no card. `edit` names the message that it replaces; `ask` opens the
     reply field with this placeholder, for the person `reply_to` was from."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from bot.telegram import pausing
 from bot.telegram.buttons import CallButton, Page, PageButton, Verb

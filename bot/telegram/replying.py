@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
+from msgspec import Struct
 from telegram import Message
 
 from bot.telegram.asking import put
@@ -33,8 +33,7 @@ ABOUT_CALLS: Final = frozenset({VALUE, REASON})
 ANSWERED_WITHIN: Final = timedelta(minutes=15)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class Said(Struct, frozen=True, kw_only=True):
     """What somebody wrote about a call: in answer to the card, or to a question (`state`) of this kind."""
 
     records: Records

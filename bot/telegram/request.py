@@ -12,12 +12,12 @@ import os
 import re
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import IO, Any, Final
 from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
+from msgspec import Struct
 from telegram.error import BadRequest, NetworkError, TelegramError, TimedOut
 from telegram.request import BaseRequest, RequestData
 
@@ -165,8 +165,7 @@ class AiohttpRequest(BaseRequest):
         return answer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Timeouts:
+class _Timeouts(Struct, frozen=True, kw_only=True):
     """In seconds, None for none."""
 
     read: float | None

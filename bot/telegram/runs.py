@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from bot.telegram.buttons import RunButton, RunVerb
 from bot.telegram.jobs import shows_whole
@@ -70,8 +71,7 @@ def propose_several(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunTap:
+class RunTap(Struct, frozen=True, kw_only=True):
     """One tap on a run's button, inside its transaction. `card` is the tapped message, if it is a card of
     this run; `final` says that what the chat shows has settled."""
 

@@ -4,9 +4,9 @@ understood as any sentence is, and asked about in the same way; nothing is propo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
+from msgspec import Struct
 from telegram import Message
 
 from bot.telegram.asking import as_state, from_state, put
@@ -47,8 +47,7 @@ CHOOSE: Final = "choose"
 _ASK: Final = "ask"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Heard:
+class _Heard(Struct, frozen=True, kw_only=True):
     """What somebody wants later: when, and what as far as that was understood."""
 
     when: When

@@ -5,9 +5,9 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
+from msgspec import Struct
 from telegram import Bot, ReplyParameters
 from telegram.constants import ParseMode
 from telegram.error import BadRequest, ChatMigrated, Forbidden, NetworkError, RetryAfter, TelegramError
@@ -20,30 +20,26 @@ _NO_PREVIEW: Final = {"is_disabled": True}
 _TAG: Final = re.compile(r"<[^>]*>")
 
 
-@dataclass(frozen=True, slots=True)
-class Delivered:
+class Delivered(Struct, frozen=True):
     """The message is there (or was as it should be already)."""
 
     message_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class Later:
+class Later(Struct, frozen=True):
     """Not now: try again after so many seconds. `throttled`: Telegram told us to write less."""
 
     seconds: float
     throttled: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
+class Moved(Struct, frozen=True):
     """The chat has a new id."""
 
     chat: int
 
 
-@dataclass(frozen=True, slots=True)
-class Gone:
+class Gone(Struct, frozen=True):
     """It can never arrive: the chat is closed to us. `blocked`: by the person."""
 
     reason: str

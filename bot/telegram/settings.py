@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Final
 from zoneinfo import available_timezones
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bot.telegram.render import texts, toasts
 from bot.telegram.render.message import Shown
@@ -30,8 +32,7 @@ _HOURS: Final = {"h": 1, "d": 24, "w": 7 * 24}
 _LONGEST: Final = timedelta(days=366)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Place(Struct, frozen=True, kw_only=True):
     """Where and when something is set: who else is there, and in which zone the person's day is."""
 
     now: datetime

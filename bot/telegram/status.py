@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from bot.telegram.render import status as render
 from bot.telegram.render import texts, toasts

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from bot.telegram.render import toasts
 from bot.telegram.render.message import Shown
@@ -37,8 +38,7 @@ def card_here(records: Records, turn: Turn, call: ToolCall) -> Card | None:
     return next((card for card in cards if card.message_id is not None), None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tap:
+class Tap(Struct, frozen=True, kw_only=True):
     """One tap, inside its transaction. `card` is the tapped message, if it is a card of this call; `final`
     says that what the chat shows has settled."""
 
@@ -134,8 +134,7 @@ class Tap:
             reply(self.records, tenant, turn.chat.id, shown, now=turn.now.wall, edit=self.message_id)
 
 
-@dataclass(frozen=True, slots=True)
-class Tapped:
+class Tapped(Struct, frozen=True):
     """What a tap came to. `look_again`: the message it was on shows something old."""
 
     toast: Toast

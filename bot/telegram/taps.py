@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
+from msgspec import Struct
 from telegram import Chat, User
 from telegram.error import TelegramError
 
@@ -33,8 +33,7 @@ STILL_DECIDING_AFTER_S: Final = 8.0
 """A tap is answered once its decision is committed. Storage held up so long: the person is told so."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
+class Query(Struct, frozen=True, kw_only=True):
     """A tap as Telegram tells it: on which message (0: on one that is not known), with which data."""
 
     id: str

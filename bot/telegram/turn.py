@@ -7,10 +7,10 @@ again after the restart, one that is repeated finds itself done and changes noth
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from msgspec import Struct, field
 from telegram import Chat, Message, Update, User
 
 from bot.clock import SystemClock
@@ -50,8 +50,7 @@ class Wake(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Front:
+class Front(Struct, frozen=True, kw_only=True):
     """What all turns share. `home` is the bot's own tenant, for whoever speaks for no other (a turn's is
     `Turn.tenant`); `registered` sets the command menu of a private chat whose person has a role."""
 
@@ -74,8 +73,7 @@ class AlreadyHandled(Exception):
     """This update had its effect before. Nothing is to be done."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Speaker:
+class Speaker(Struct, frozen=True, kw_only=True):
     """Who speaks, where, as the database knows them. `person` None: a stranger."""
 
     person: Person | None
@@ -95,8 +93,7 @@ class Speaker:
         return (self.person and self.person.currency) or self.tenant.currency
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
+class Turn(Struct, frozen=True, kw_only=True):
     """One update being handled."""
 
     front: Front

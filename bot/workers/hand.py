@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
+
+from msgspec import Struct, field
 
 from core.engine import Env, Started
 from core.engine.retrying import STOPPED as STOPPED  # noqa: PLC0414 - what a worker writes of it is the same
@@ -19,8 +20,7 @@ from core.tool import RunResult, ToolContext
 from core.toolstore import ToolStore
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Requester:
+class Requester(Struct, frozen=True, kw_only=True):
     """Who asked, as the tool is told."""
 
     name: str
@@ -29,8 +29,7 @@ class Requester:
     currency: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hand:
+class Hand(Struct, frozen=True, kw_only=True):
     """One call that a worker has, since when, and the two ways of telling."""
 
     since: datetime

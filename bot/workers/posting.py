@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -16,6 +15,7 @@ from typing import Final
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from msgspec import Struct
 from yarl import URL
 
 from core.addresses import inside, is_loopback, is_public
@@ -26,13 +26,11 @@ _PASSING: Final = frozenset({408, 425, 429})
 _SAYS_WHEN: Final = frozenset({429, 503})
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Struct, frozen=True):
     """It is there."""
 
 
-@dataclass(frozen=True, slots=True)
-class NotTaken:
+class NotTaken(Struct, frozen=True):
     """It is not there, as far as we know. `for_good`: trying again will hardly help; `after_s`: when they
     want to be asked again."""
 

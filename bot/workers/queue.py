@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from msgspec import Struct
+
 from core.ids import PersonId, TenantId
 from core.ports import Waiting
 
@@ -25,8 +27,7 @@ Strand = tuple[TenantId, PersonId, str, bool]
 """What one person asked of one tool: of the workers, or (True) to be run for them here and now."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Slots:
+class Slots(Struct, frozen=True, kw_only=True):
     """How many calls run at the same time: in all, of one team, of one tool."""
 
     in_all: int

@@ -12,9 +12,11 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bot.logs import get_logger
 from bot.workers.posting import NotTaken, Poster, Taken
@@ -39,8 +41,7 @@ MOST_WAIT_S: Final = 86_400.0
 _UNREADABLE: Final = "what it is about cannot be read here"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class Patience(Struct, frozen=True, kw_only=True):
     """How often a signal is tried, and when: each wait is twice the one before, and up to a quarter longer by
     chance. By default that is about a day; what was refused for good is tried three times."""
 
@@ -61,8 +62,7 @@ class Patience:
         return tries >= (self.tries_for_good if answer.for_good else self.tries)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Due:
+class _Due(Struct, frozen=True, kw_only=True):
     """What is to be sent to a webhook now: dead letters that are sent again, then what follows the cursor.
     `body` None: it cannot be read. `reached`: nothing before this place is for it; `more`: there may be more
     behind it."""

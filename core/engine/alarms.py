@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from core import guards
 from core.alarms import Finding, Kind
@@ -39,8 +41,7 @@ Tell = Callable[[Records, Alarm, Told], None]
 """Queues a message about an alarm, in the transaction of what it tells."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(Struct, frozen=True, kw_only=True):
     """An alarm as it will be, and what is told of it; `told` None: nothing, it was only seen again."""
 
     alarm: Alarm

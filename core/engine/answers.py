@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from core.errors import Code, Refusal
 from core.ids import TenantId
@@ -11,24 +12,21 @@ from core.model import Approval, Edit, Outcome, Principal, ToolCall
 from core.ports import Records
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
+class Refused(Struct, frozen=True, kw_only=True):
     """A guard or a rule said no. It is in the audit; nothing else changed."""
 
     refusal: Refusal
     call: ToolCall | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proposed:
+class Proposed(Struct, frozen=True, kw_only=True):
     """The call as recorded. `repeated` says that it was there already, from the same message or key."""
 
     call: ToolCall
     repeated: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decided:
+class Decided(Struct, frozen=True, kw_only=True):
     """The call after a vote. `repeated` says that this vote had been given before and changed nothing."""
 
     call: ToolCall
@@ -36,16 +34,14 @@ class Decided:
     repeated: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edited:
+class Edited(Struct, frozen=True, kw_only=True):
     """The call with other arguments, judged anew, and what was changed."""
 
     call: ToolCall
     edit: Edit
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Marked:
+class Marked(Struct, frozen=True, kw_only=True):
     """An interrupted call that a person settled; `again` is the new call, where one was asked for."""
 
     call: ToolCall

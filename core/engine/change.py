@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from msgspec.structs import replace
+
 from core.digest import Json
 from core.engine.readable import readable
 from core.engine.signals import emit_end
@@ -31,7 +33,9 @@ def step(
 
     Raises IllegalTransition for a step the table lacks, Refusal `not_pending` where another was faster.
     """
-    after = call.but(status=advance(call.status, to), version=call.version + 1, changed_at=now, **changes)
+    after = replace(
+        call, status=advance(call.status, to), version=call.version + 1, changed_at=now, **changes
+    )
     _write(records, call, after)
     emit_end(records, call, after, now)  # before what may follow from it: a run's end comes after its steps'
     tell(records, after, to.value, by=by, now=now, content=content)
@@ -54,7 +58,7 @@ def amend(
 
     Raises Refusal `not_pending` where another was faster.
     """
-    after = call.but(version=call.version + 1, changed_at=now, **changes)
+    after = replace(call, version=call.version + 1, changed_at=now, **changes)
     _write(records, call, after)
     tell(records, after, kind, by=by, now=now, content=content)
     return after

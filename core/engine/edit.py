@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
 from typing import Final, cast
+
+from msgspec.structs import replace
 
 from core import guards
 from core.approvals import consent_digest_of
@@ -135,7 +136,8 @@ def _renewed(
     """The call as people would be asked to sign it now, before policy has spoken."""
     arguments = typed.model_dump(mode="json")
     preview = preview_of(records, tool, typed, tenant_id=call.tenant_id, account_id=call.account_id)
-    renewed = call.but(
+    renewed = replace(
+        call,
         arguments=arguments,
         args_digest=digest_of(tool, arguments),
         title=preview.title,
@@ -146,7 +148,7 @@ def _renewed(
         definition_hash=env.registry.definition_hash(tool.name),
         note="",
     )
-    return renewed.but(consent_digest=consent_digest_of(renewed))
+    return replace(renewed, consent_digest=consent_digest_of(renewed))
 
 
 def _ask_anew(
@@ -164,7 +166,7 @@ def _ask_anew(
     """Writes the new revision with today's verdict on it. Its time begins anew, and so does whom it asks."""
     judged = judge(records, tool=tool, risk=draft.risk, call=draft, conversation=place, now=now.wall, env=env)
     verdict = replace(judged, escalated=False)
-    reached = with_reach(records, draft.but(verdict=verdict), place, now=now.wall, env=env)
+    reached = with_reach(records, replace(draft, verdict=verdict), place, now=now.wall, env=env)
     return amend(
         records,
         call,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+
+from msgspec import Struct, field
 
 from core.adapters import Adapters
 from core.ids import NewId, TenantId
@@ -16,8 +17,7 @@ from core.registry import ToolRegistry
 from core.resilience.breaker import Thresholds
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(Struct, frozen=True, kw_only=True):
     """Times, all from the configuration but the lease."""
 
     expires_after: timedelta = timedelta(hours=24)  # a proposal waits so long for a signature
@@ -26,16 +26,14 @@ class Limits:
     lease: timedelta = timedelta(seconds=15)  # a worker that is silent for so long is taken for dead
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resilience:
+class Resilience(Struct, frozen=True, kw_only=True):
     """When adapters are cut off, and how often a call may lose its worker before a person has to look."""
 
     breaker: Thresholds = field(default_factory=Thresholds)
     lost_workers: int = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BreakerNews:
+class BreakerNews(Struct, frozen=True, kw_only=True):
     """What an adapter's breaker is now, and was before; `why` is the failure's error, "" after a success."""
 
     before: Breaker | None
@@ -51,8 +49,7 @@ def told_to_nobody(records: Records, news: BreakerNews, now: datetime) -> None:
     """Where nobody is told of breakers."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Env:
+class Env(Struct, frozen=True, kw_only=True):
     """The composition that verbs run in. `policy` is asked anew each time, since it can be reloaded."""
 
     registry: ToolRegistry

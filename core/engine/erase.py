@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from core.audit import ERASURE
 from core.digest import Json
@@ -22,8 +23,7 @@ SPANS: Final = 1_000
 _NAMED: Final = 10
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Erased:
+class Erased(Struct, frozen=True, kw_only=True):
     """What was taken away of a person: of which calls and runs, of how many audit events by chain."""
 
     person_id: PersonId

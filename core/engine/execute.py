@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
+
+from msgspec.structs import replace
 
 from core import guards
 from core.adapters import Carrier, Unavailable, guarded
@@ -114,7 +115,7 @@ def again(
     carrier = None if wait_s is not None else choose(records, call, tool, real=now.real, env=env)
     if isinstance(carrier, Unavailable):
         wait_s = carrier.retry_after_s
-    after = call.but(attempts=call.attempts + 1, version=call.version + 1, changed_at=now.wall)
+    after = replace(call, attempts=call.attempts + 1, version=call.version + 1, changed_at=now.wall)
     if not records.calls.advance(call, after):
         raise Refusal(Code.NOT_PENDING, f"Call #{call.short_id} is being recovered by another worker.")
     records.audit.append(
@@ -318,11 +319,12 @@ def lapse(
         )
     conversation = records.people.conversation(call.conversation_id)
     if conversation is not None:
-        asked = call.but(verdict=verdict, status=Status.PROPOSED)
+        asked = replace(call, verdict=verdict, status=Status.PROPOSED)
         verdict = with_reach(records, asked, conversation, now=now.wall, env=env).verdict
     is_undo = call.undo_of is not None
     preview = pins.preview_of(records, tool, typed, tenant_id=call.tenant_id, account_id=call.account_id)
-    renewed = call.but(
+    renewed = replace(
+        call,
         revision=call.revision + 1,
         title=call.title if is_undo else preview.title,
         risk=risk_today(records, call, tool, digest=digest, env=env),
@@ -380,7 +382,7 @@ def _show_undone(records: Records, undo: ToolCall, *, now: Now) -> None:
     original = None if undo.undo_of is None else readable(records, undo.undo_of, now=now.wall)
     if original is None:
         return
-    after = original.but(version=original.version + 1, changed_at=now.wall)
+    after = replace(original, version=original.version + 1, changed_at=now.wall)
     if records.calls.advance(original, after):
         records.audit.append(
             "call.undone",

@@ -8,10 +8,12 @@ nothing ran the newest is made up for, once, if it is less than a day old; after
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from core.engine.answers import Refused
 from core.engine.env import Env
@@ -38,8 +40,7 @@ class Told(StrEnum):
     STOPPED = "stopped"  # its call cannot be asked for as it is: it is paused
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
+class Notice(Struct, frozen=True, kw_only=True):
     """Something to tell people of a schedule. `at` is the time that it is about, `why` words of ours."""
 
     schedule: Schedule

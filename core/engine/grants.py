@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from core import guards
 from core.approvals import consent_digest_of, refuse_decider
@@ -33,8 +34,7 @@ _HOUR: Final = timedelta(hours=1)
 _CHAT: Final = timedelta(days=7)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Granted:
+class Granted(Struct, frozen=True, kw_only=True):
     """The call as it was approved, and what lets the next ones through. `repeated` says that it was there
     already."""
 
@@ -43,8 +43,7 @@ class Granted:
     repeated: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Revoked:
+class Revoked(Struct, frozen=True, kw_only=True):
     """A grant that lets nothing through any more. `repeated` says that it was revoked before."""
 
     grant: Grant

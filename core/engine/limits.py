@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from core import guards
 from core.engine.answers import Refused, refused
@@ -14,8 +16,7 @@ from core.model import Principal, Role, Tenant
 from core.ports import Records
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LimitSet:
+class LimitSet(Struct, frozen=True, kw_only=True):
     """The tenant as recorded, and the limit that it had before."""
 
     tenant: Tenant

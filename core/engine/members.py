@@ -8,9 +8,10 @@ the second only to somebody who started a command there.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+
+from msgspec import Struct
 
 from core import guards
 from core.digest import sha256_hex
@@ -28,8 +29,7 @@ CONSOLE: Final = "console"
 CLAIM_WITHIN: Final = timedelta(days=7)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoleChanged:
+class RoleChanged(Struct, frozen=True, kw_only=True):
     """A person's role after a verb, None where they left; `before` None where they were no member."""
 
     tenant_id: TenantId
@@ -38,8 +38,7 @@ class RoleChanged:
     before: Role | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Invited:
+class Invited(Struct, frozen=True, kw_only=True):
     """An invite as recorded. Its code is known to nobody but who made it."""
 
     tenant_id: TenantId
@@ -47,8 +46,7 @@ class Invited:
     expires_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InviteEnded:
+class InviteEnded(Struct, frozen=True, kw_only=True):
     """An invite that is worth nothing any more."""
 
     invite: Invite

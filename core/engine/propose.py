@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import timedelta
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from core import guards
 from core.approvals import bound_to
@@ -42,8 +44,7 @@ _STATUS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
+class Proposal(Struct, frozen=True, kw_only=True):
     """What somebody wants done. `place` is the call's position in its message; `key` a client's own
     Idempotency-Key, where there is no message."""
 
@@ -303,7 +304,8 @@ def _record(
         verdict = replace(verdict, grant=grant.id)
     status = _STATUS[verdict.decision] if grant is None else Status.PENDING
     waits = timedelta(seconds=verdict.expires_after_s)
-    call = call.but(
+    call = replace(
+        call,
         status=status,
         verdict=verdict,
         expires_at=now.wall + waits if status is Status.PROPOSED else None,

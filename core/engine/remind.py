@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from core.digest import Json
 from core.engine.change import amend
@@ -141,7 +142,7 @@ def _escalate(records: Records, call: ToolCall, *, now: Now, env: Env) -> None:
     note = f"Nobody has decided yet, so {_ROLES[to]} are asked as well."
     verdict = replace(call.verdict, escalated=True, note=note)
     asked = people_asked(records, call, now=now.wall)
-    people = people_asked(records, call.but(verdict=verdict), now=now.wall)
+    people = people_asked(records, replace(call, verdict=verdict), now=now.wall)
     others: list[Json] = [person for person in people if person not in asked]
     if not others:
         return

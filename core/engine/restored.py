@@ -6,9 +6,11 @@ may have run. Nobody can tell from the records, so whoever signs is asked again,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from core.approvals import consent_digest_of
 from core.digest import Json
@@ -27,8 +29,7 @@ from core.ports import Now, Records, Stopped
 REASON: Final = "the records were restored from a backup"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Restored:
+class Restored(Struct, frozen=True, kw_only=True):
     """What a restore changed so that nothing runs unasked: how many calls of each kind, of how many
     schedules a time passed, and the queues."""
 
@@ -99,7 +100,7 @@ def _end_unknown(records: Records, call: ToolCall, *, now: Now) -> None:
 
 def _void(records: Records, call: ToolCall, *, why: str, now: Now, env: Env) -> None:
     """A new revision of what nobody has decided yet: taps on what was shown before count no more."""
-    asked = call.but(revision=call.revision + 1)
+    asked = replace(call, revision=call.revision + 1)
     after = amend(
         records,
         call,

@@ -8,8 +8,9 @@ a time, and calls queue rather than fail.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from core import guards
 from core.adapters import Carrier, Unavailable

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
+
+from msgspec.structs import replace
 
 from core.approvals import signers
 from core.digest import Json, args_digest, canonical
@@ -222,13 +223,13 @@ def with_reach(records: Records, call: ToolCall, place: Conversation, *, now: da
     if not alone or call.verdict.note or _is_chat(call.verdict.cards_to):
         return call
     if not signers_chats(records, call, now=now, env=env):
-        return call.but(verdict=replace(call.verdict, note=NOBODY_REACHED))
+        return replace(call, verdict=replace(call.verdict, note=NOBODY_REACHED))
     members = records.people.members(call.tenant_id)
     if not any(_is_away(one, now=now) for one in members):
         return call
     asked = people_asked(records, call, now=now)
     if asked and all(_is_away(one, now=now) for one in members if one.person_id in asked):
-        return call.but(verdict=replace(call.verdict, note=_ALL_AWAY))
+        return replace(call, verdict=replace(call.verdict, note=_ALL_AWAY))
     return call
 
 
@@ -268,7 +269,7 @@ def reach(records: Records, person: PersonId, *, now: Now, env: Env) -> None:
 
 def _reroute(records: Records, call: ToolCall, place: Conversation, *, now: Now, env: Env) -> None:
     verdict = _asked_today(records, call, now=now.wall, env=env)
-    after = with_reach(records, call.but(verdict=verdict), place, now=now.wall, env=env)
+    after = with_reach(records, replace(call, verdict=verdict), place, now=now.wall, env=env)
     spread(records, after, place, now=now.wall, env=env)
     if after.verdict == call.verdict:
         records.outbox.card(call)

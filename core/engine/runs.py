@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from core import guards
 from core.digest import canonical, sha256_hex
@@ -24,8 +26,7 @@ from core.ports import Now, Records, view
 MOST_STEPS: Final = 50
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunProposed:
+class RunProposed(Struct, frozen=True, kw_only=True):
     """The run and its calls by step, as recorded. `repeated`: it was there already."""
 
     record: Run
@@ -33,8 +34,7 @@ class RunProposed:
     repeated: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunDecided:
+class RunDecided(Struct, frozen=True, kw_only=True):
     """The run after some of its steps were decided (or withdrawn), and what came of each by number."""
 
     record: Run
@@ -43,8 +43,7 @@ class RunDecided:
     refused: Mapping[int, Refused]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunView:
+class RunView(Struct, frozen=True, kw_only=True):
     """All that is shown of a run, read in one go: the views are by step."""
 
     record: Run
@@ -148,7 +147,7 @@ def rehearse(
             now=now.wall,
             env=env,
         )
-        found.append(call.but(verdict=verdict))
+        found.append(replace(call, verdict=verdict))
     return found
 
 

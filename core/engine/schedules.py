@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from core import guards
 from core.digest import Json
@@ -28,8 +30,7 @@ MOST: Final = 50
 _PAGE: Final = 50
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Wanted(Struct, frozen=True, kw_only=True):
     """What is to be done, and when. `source` names the entry of a file, "" where a person asks."""
 
     tool: str
@@ -41,8 +42,7 @@ class Wanted:
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scheduled:
+class Scheduled(Struct, frozen=True, kw_only=True):
     """A schedule as it is now. `verdict`: what policy says of such a call today, where it is new. `repeated`
     says that it was so before, and nothing changed."""
 

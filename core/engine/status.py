@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
+
+from msgspec import Struct
 
 from core.alarms import RULES, Kind
 from core.ids import TenantId
@@ -22,8 +23,7 @@ ALIVE: Final = timedelta(seconds=RULES[Kind.HEARTBEAT_LOST].at_least)
 """A worker that was heard of within this is alive."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Overview:
+class Overview(Struct, frozen=True, kw_only=True):
     """What one team's admin sees, or (of all teams) whoever sits at the machine. `held`: how many pending
     calls do not start, by reason. `alarms` are the last ones, newest first."""
 

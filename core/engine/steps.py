@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
+from msgspec.structs import replace
+
 from core.engine.readable import readable, set_aside
 from core.engine.signals import emit
 from core.errors import Code, CorruptRecord, Refusal
@@ -153,8 +155,8 @@ def _on_its_way(call: ToolCall) -> bool:
 def _release(records: Records, call: ToolCall, *, now: datetime) -> ToolCall:
     """Gives a step to the workers. Its time to be started begins anew: it could not have been before."""
     within = _DAY if call.start_by is None else call.start_by - call.changed_at
-    after = call.but(
-        start_mode=StartMode.AUTO, start_by=now + within, version=call.version + 1, changed_at=now
+    after = replace(
+        call, start_mode=StartMode.AUTO, start_by=now + within, version=call.version + 1, changed_at=now
     )
     if not records.calls.advance(call, after):
         return call

@@ -8,9 +8,10 @@ taken in its order once nothing holds it any more.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+
+from msgspec import Struct
 
 from core import guards
 from core.adapters import carriers
@@ -38,8 +39,7 @@ _MOST_CARDS: Final = 500
 _NAMED: Final = 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Paused:
+class Paused(Struct, frozen=True, kw_only=True):
     """What is stopped from now on. `repeated`: it was already, just so. `stopping`: the calls that were
     running and were asked to stop; `waiting`: how many are held."""
 
@@ -49,8 +49,7 @@ class Paused:
     repeated: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resumed:
+class Resumed(Struct, frozen=True, kw_only=True):
     """What is not stopped any more, and how many calls it held."""
 
     switch: Switch

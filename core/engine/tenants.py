@@ -6,8 +6,10 @@ Teams are made and switched by whoever sits at the machine; which one they speak
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from core.engine.answers import Refused, refused
 from core.engine.members import is_at_machine
@@ -17,16 +19,14 @@ from core.model import Person, Principal, Role, Tenant
 from core.ports import Records
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TenantChanged:
+class TenantChanged(Struct, frozen=True, kw_only=True):
     """A tenant as recorded after a verb. `before` is None where it was made."""
 
     tenant: Tenant
     before: Tenant | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpeaksFor:
+class SpeaksFor(Struct, frozen=True, kw_only=True):
     """The team that a person speaks for from now on, and as what."""
 
     tenant: Tenant

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from core import guards
 from core.engine.answers import Refused, refused
@@ -15,15 +16,13 @@ from core.model import ApiToken, Principal
 from core.ports import Records
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Issued:
+class Issued(Struct, frozen=True, kw_only=True):
     """The token as recorded. Its text is made of it, shown once and not kept."""
 
     token: ApiToken
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Revoked:
+class Revoked(Struct, frozen=True, kw_only=True):
     """The token as it was. `before`: it had been revoked before, and nothing was changed."""
 
     token: ApiToken

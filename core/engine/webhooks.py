@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from core import guards
 from core.addresses import check_webhook_url, shown_url
@@ -17,23 +18,20 @@ from core.model import SYSTEM, DeadLetter, Principal, Role, Webhook
 from core.ports import Now, Records
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Added:
+class Added(Struct, frozen=True, kw_only=True):
     """The webhook as recorded."""
 
     webhook: Webhook
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class Ended(Struct, frozen=True, kw_only=True):
     """The webhook as it was. `before`: it had ended before, and nothing was changed."""
 
     webhook: Webhook
     before: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replaying:
+class Replaying(Struct, frozen=True, kw_only=True):
     """So many dead letters of this webhook are being sent again."""
 
     webhook: Webhook

@@ -6,9 +6,10 @@ Times of breakers and workers are real ones, which nobody moves; all others are 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct
 
 from core.digest import Json
 from core.ids import (
@@ -32,8 +33,7 @@ class Target(StrEnum):
     ADAPTER = "adapter"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Switch:
+class Switch(Struct, frozen=True, kw_only=True):
     """New executions are stopped. `tenant_id` None means those of every team; `name` is the tool's or the
     adapter's, "" for everything. It ends by itself at `until`, where that is given."""
 
@@ -58,8 +58,7 @@ class BreakerState(StrEnum):
     HALF_OPEN = "half_open"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Breaker:
+class Breaker(Struct, frozen=True, kw_only=True):
     """One adapter's breaker, the same for all teams and processes. `retry_at` is when an open one lets a
     probe through, `probe` the call that is it, until `probe_until`; `safe_since` is set while calls queue
     because it has been open for too long. `version` is what conditional updates compare."""
@@ -83,8 +82,7 @@ class Missed(StrEnum):
     SKIP = "skip"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Schedule:
+class Schedule(Struct, frozen=True, kw_only=True):
     """A call that is proposed at its times. `rule` is "at <local time>" or "cron <five fields>", read in
     `timezone`; `source` names the entry of the configuration that it came from, "" where a person made it.
     `next_at` is None once there is no further time."""
@@ -111,8 +109,7 @@ class Schedule:
     version: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Occasion:
+class Occasion(Struct, frozen=True, kw_only=True):
     """One time of a schedule, for which a call was made: there is one call for one time."""
 
     schedule_id: ScheduleId
@@ -132,8 +129,7 @@ class SignalKind(StrEnum):
     EXECUTION_FINISHED = "EXECUTION_FINISHED"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signal:
+class Signal(Struct, frozen=True, kw_only=True):
     """One fact on a team's stream, written in the transaction that made it one. `subject` is the call's or
     the run's id: there is one of a kind about each. What it says of it is read when it is delivered.
 
@@ -148,8 +144,7 @@ class Signal:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Webhook:
+class Webhook(Struct, frozen=True, kw_only=True):
     """An address that a team's signals are delivered to, in order, each signed with `secret`. `cursor` is the
     last one that was delivered, or given up. `tries` counts those at the next one."""
 
@@ -166,8 +161,7 @@ class Webhook:
     ended_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeadLetter:
+class DeadLetter(Struct, frozen=True, kw_only=True):
     """A signal that a webhook did not take, however often it was tried. `asked_at`: somebody wants it sent
     again, and it was not yet; `replayed_at`: that was done."""
 
@@ -181,8 +175,7 @@ class DeadLetter:
     asked_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alarm:
+class Alarm(Struct, frozen=True, kw_only=True):
     """Something is wrong, since when, and how much of it there was at most. `tenant_id` None: it concerns the
     whole bot. There is one live alarm of a kind about a subject; it is over once `cleared_at` is set.
     Whoever has seen it (`seen_by`) is told of its end alone; where nobody has, others are told
@@ -203,8 +196,7 @@ class Alarm:
     escalated_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Worker:
+class Worker(Struct, frozen=True, kw_only=True):
     """A process that executes calls, and when it was last heard of."""
 
     name: str

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from core.ids import AccountId, ConversationId, PersonId, TenantId, TokenId
 from core.model.words import Channel, Role
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tenant:
+class Tenant(Struct, frozen=True, kw_only=True):
     """An organisation, family or team. Nothing crosses tenants."""
 
     id: TenantId
@@ -21,8 +21,7 @@ class Tenant:
     ask_above: str | None = None  # amounts up to this, in its currency, run unasked; None: as the tools say
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Person:
+class Person(Struct, frozen=True, kw_only=True):
     """Somebody, through whatever doors they come. `None` settings fall back to the tenant's."""
 
     id: PersonId
@@ -37,8 +36,7 @@ class Person:
     current_tenant: TenantId | None = None  # the one of several that they speak for; None: the bot's own
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class Identity(Struct, frozen=True, kw_only=True):
     """One way in for a person: `subject` is the channel's own id for them."""
 
     channel: Channel
@@ -47,8 +45,7 @@ class Identity:
     private_chat: int | None  # where the bot may write to them; None until they opened it, or if blocked
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Membership:
+class Membership(Struct, frozen=True, kw_only=True):
     """A person's place in a tenant."""
 
     tenant_id: TenantId
@@ -58,8 +55,7 @@ class Membership:
     away_until: datetime | None = None  # as the person said in their settings
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Invite:
+class Invite(Struct, frozen=True, kw_only=True):
     """An open door for one person: whoever brings its code first, in time, gets the role."""
 
     code_hash: str  # the code itself is kept nowhere
@@ -70,8 +66,7 @@ class Invite:
     expires_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Principal:
+class Principal(Struct, frozen=True, kw_only=True):
     """Who acts. Built by a front door from what it verified, never from what the caller claims.
 
     `person` is None for the system's dispatcher. `account_ids` None means every account of the tenant.
@@ -102,8 +97,7 @@ SYSTEM = Principal(person=None, tenant=None, roles=frozenset(), channel=Channel.
 """The dispatcher and the sweepers: authenticated by construction, with no authority of their own."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conversation:
+class Conversation(Struct, frozen=True, kw_only=True):
     """Where something was said: a Telegram chat or thread, an API client, a shell."""
 
     id: ConversationId
@@ -116,8 +110,7 @@ class Conversation:
     owner_id: PersonId | None  # the person of a private chat
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiToken:
+class ApiToken(Struct, frozen=True, kw_only=True):
     """A token issued to a program. Its text is shown once and not kept; `id` is its `jti` claim."""
 
     id: TokenId

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+
+from msgspec import Struct
 
 from core.ids import CallId, TenantId
 from core.lifecycle import Status
@@ -14,8 +15,7 @@ MOST_COUNTED: Final = 10_000
 MOST_LISTED: Final = 200
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backlog:
+class Backlog(Struct, frozen=True, kw_only=True):
     """How much waits (up to MOST_COUNTED), and since when the oldest of it does."""
 
     count: int = 0
@@ -25,8 +25,7 @@ class Backlog:
 NOTHING: Final = Backlog()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Carried:
+class Carried(Struct, frozen=True, kw_only=True):
     """A call with a live attempt, and the adapter that carries that; None while it waits for its time."""
 
     call_id: CallId
@@ -35,8 +34,7 @@ class Carried:
     adapter: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Doing:
+class Doing(Struct, frozen=True, kw_only=True):
     """A call that is being executed, or was and did not go well. `at` is when it began, or when it ended."""
 
     call_id: CallId

@@ -13,9 +13,10 @@ from __future__ import annotations
 import re
 from calendar import monthrange
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
+
+from msgspec import Struct
 
 from core.parsing.language import Language
 from core.parsing.text import fold
@@ -31,8 +32,7 @@ _COUNT: Final = re.compile(r"[0-9]{1,4}")
 _MISSED_DAYS: Final = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Day:
+class Day(Struct, frozen=True):
     """A day that was read; `sure` False where the same words have two meanings."""
 
     value: date

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
 from weakref import WeakKeyDictionary
+
+from msgspec import Struct
 
 from core.model import Risk
 from core.parsing.language import ENGLISH, Language
@@ -20,8 +21,7 @@ _NAMED: Final = frozenset({SlotKind.DATE})
 """Kinds whose values a sentence may give behind a keyword at its end."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolIndex:
+class ToolIndex(Struct, frozen=True, kw_only=True):
     """One tool, ready to be matched. `keywords` leads to fields: words, then the field."""
 
     tool: Tool
@@ -37,8 +37,7 @@ class ToolIndex:
         return self.tool.risk.rank >= Risk.HIGH.rank or self.tool.assess is not None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Index:
+class Index(Struct, frozen=True, kw_only=True):
     """A registry, ready to be matched."""
 
     source: tuple[Tool, ...]

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from msgspec import Struct, field
 from pydantic import ValidationError
 
 from core.digest import Json, canonical
@@ -48,8 +48,7 @@ class Doubt(StrEnum):
     SPLIT = "split"  # the text could be parted otherwise
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
+class Draft(Struct, frozen=True, kw_only=True):
     """A tool and what was read for it. `order` is the order to ask in."""
 
     index: ToolIndex

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Language:
+
+class Language(Struct, frozen=True, kw_only=True):
     """Every word is folded: lower case, no apostrophes, no punctuation at its ends. A phrase is words
     joined by one blank."""
 

@@ -9,8 +9,9 @@ somewhere and 1.234 elsewhere); otherwise it is the decimal mark. A minus sign i
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from core.parsing.language import Language
 
@@ -48,8 +49,7 @@ _MONEY: Final = re.compile(
 _GROUPED: Final = re.compile(r"[0-9]{1,3}(?:[.,'][0-9]{3})+")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Money:
+class Money(Struct, frozen=True, kw_only=True):
     """`currency` None where none was written; `sure` False where the same text has two meanings."""
 
     amount: str

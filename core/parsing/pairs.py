@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, NoReturn
+
+from msgspec import Struct
 
 from core.digest import Json
 from core.errors import InvalidInput
@@ -27,8 +28,7 @@ _BLANK: Final = re.compile(r"\s*")
 _DEEPEST: Final = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(Struct, frozen=True):
     """A value as written: `data` is a string, or JSON from brackets."""
 
     data: Json

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from core.errors import InvalidInput
 from core.model import Target
@@ -22,8 +23,7 @@ _EVERYWHERE: Final = "everywhere"
 _UNTIL_ALLOWED: Final = "it takes a time such as 18:00, friday 9:00 or 2026-12-01; or say for 2h"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PauseWish:
+class PauseWish(Struct, frozen=True, kw_only=True):
     """What somebody wants to pause, or to resume. `name` is the tool's or the adapter's; `until` and `reason`
     are as said, None and "" where they were not."""
 

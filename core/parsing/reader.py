@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from core.errors import InvalidInput
 from core.parsing.commands import command_of, read_command

@@ -16,11 +16,12 @@ From HIGH on a reading is proposed, from MIDDLE on it is asked about; below that
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Final
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from core.digest import Json
 from core.errors import InvalidInput
@@ -37,8 +38,7 @@ FUZZY: Final = 0.6
 LEFTOVER: Final = 0.55
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ParseContext:
+class ParseContext(Struct, frozen=True, kw_only=True):
     """What the same words mean for this person, now. Raises ValueError for a naive `now` or no such zone."""
 
     now: datetime  # aware UTC
@@ -70,8 +70,7 @@ class Reading(StrEnum):
     INVALID = "invalid"  # the tool is clear, a value given cannot be read
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class Candidate(Struct, frozen=True, kw_only=True):
     """One way to read a text. Without `missing`, `arguments` passed `core.registry.validate`."""
 
     tool: str
@@ -88,8 +87,7 @@ class Candidate:
         return Reading.PROPOSE if self.confidence >= HIGH else Reading.CONFIRM
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Understood:
+class Understood(Struct, frozen=True, kw_only=True):
     """The result for one text. `nearest` names tools to suggest; they are never proposed by themselves."""
 
     reading: Reading

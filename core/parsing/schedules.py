@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from core.parsing.dates import LONGEST, Day, read_date
 from core.parsing.language import ENGLISH, Language
@@ -48,16 +49,14 @@ _PERIODS: Final = frozenset(
 """What "every" may go on with: that is meant as a schedule, though perhaps not one that is known."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timed:
+class Timed(Struct, frozen=True, kw_only=True):
     """A time and what is to be done then. `rule` is one of `core.schedule_rules`, in the person's zone."""
 
     rule: str
     rest: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unclear:
+class Unclear(Struct, frozen=True, kw_only=True):
     """A time is meant and it is not clear which. `why` is what to ask; the answer belongs behind `keep`."""
 
     why: str
@@ -65,16 +64,14 @@ class Unclear:
     rest: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotKnown:
+class NotKnown(Struct, frozen=True, kw_only=True):
     """It is to be done again and again, in a way that is not known here."""
 
 
 When = Timed | Unclear | NotKnown
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
+class _Said(Struct, frozen=True):
     """A text by its words: as they are compared, and where they stand."""
 
     text: str

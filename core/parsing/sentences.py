@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from core.errors import InvalidInput
 from core.model import Risk
@@ -32,8 +35,7 @@ _LINE: Final = re.compile(r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _NUMBER_LIKE: Final = frozenset("0123456789+-\u2212€$£¥")
 
 
-@dataclass(frozen=True, slots=True)
-class _Span:
+class _Span(Struct, frozen=True):
     """The part of a text that holds the sentence, and how much was passed over before it."""
 
     start: int
@@ -41,8 +43,7 @@ class _Span:
     near: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Fit:
+class _Fit(Struct, frozen=True):
     match: Match
     base: float
     one: ToolIndex
@@ -57,8 +58,7 @@ class _Fit:
         return (self.base >= NEAR, -len(match.missing), self.base, words, values)
 
 
-@dataclass(frozen=True, slots=True)
-class Sentence:
+class Sentence(Struct, frozen=True):
     """What a sentence may mean, best first, or the fault in what it clearly means."""
 
     candidates: tuple[Candidate, ...] = ()

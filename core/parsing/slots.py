@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, TypeVar
+
+from msgspec import Struct
 
 from core.digest import Json
 from core.errors import InvalidInput
@@ -32,8 +33,7 @@ _ALLOWED: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(Struct, frozen=True):
     """What a field gets. `sure` False lowers the confidence; `quoted` text stood in quotes."""
 
     data: Json
@@ -45,8 +45,7 @@ Values = Mapping[str, Value]
 """Values by field. Reading an amount may give a currency as well."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reader:
+class Reader(Struct, frozen=True, kw_only=True):
     """Reads values for one tool's fields, as one person means them."""
 
     tool: Tool

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from typing import Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from core.parsing.language import Language
 from core.parsing.slots import Reader, Values, merged
@@ -23,15 +25,13 @@ _SPLITS: Final = 8
 _TYPO: Final = 80
 
 
-@dataclass(frozen=True, slots=True)
-class Literal:
+class Literal(Struct, frozen=True):
     """Words that must be there, folded."""
 
     words: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Hole:
+class Hole(Struct, frozen=True):
     """A place for a field's value."""
 
     field: str
@@ -39,8 +39,7 @@ class Hole:
     optional: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Template:
+class Template(Struct, frozen=True, kw_only=True):
     """One way to say a tool's use."""
 
     tool: Tool
@@ -57,8 +56,7 @@ class Template:
         return tuple(part.field for part in self.parts if isinstance(part, Hole))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Match:
+class Match(Struct, frozen=True, kw_only=True):
     """How a template fits a text. `rest` is the first word that was left over."""
 
     template: Template

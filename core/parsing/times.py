@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import time
 from typing import Final
+
+from msgspec import Struct
 
 _CLOCK: Final = re.compile(r"([0-9]{1,2})(?::([0-9]{2}))?([a-z.]{0,4})")
 _NOON: Final = 12
 _MORNING, _AFTERNOON, _EVENING = range(12), range(12, 19), range(17, 24)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimeWords:
+class TimeWords(Struct, frozen=True, kw_only=True):
     """The words of a language for times of day, folded. Phrases are words joined by one blank."""
 
     at: frozenset[str]
@@ -41,8 +41,7 @@ ENGLISH_TIMES: Final = TimeWords(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimeOfDay:
+class TimeOfDay(Struct, frozen=True, kw_only=True):
     """A time that stands before word number `end`. `value` None: it has two meanings, or is none; `said` is
     how it was written."""
 

@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from core.digest import Json
 from core.model import Membership, PolicyDecision, Role, Tenant, ToolCall, Verdict
 from core.policy.evaluate import evaluate
@@ -19,8 +21,7 @@ from core.policy.rules import Policy
 from core.tool import Tool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
+class Recorded(Struct, frozen=True, kw_only=True):
     """A call of the past: `facts` as its first audit event tells them, None where it does not."""
 
     call: ToolCall
@@ -29,8 +30,7 @@ class Recorded:
     private: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compared:
+class Compared(Struct, frozen=True, kw_only=True):
     """A call that both policies have decided. `assumed`: by the role and members of today, as those of then
     were not recorded."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from core.model import Verdict
 from core.policy.describe import either
@@ -12,8 +12,7 @@ from core.policy.limits import limited
 from core.policy.rules import Policy, Rule
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """One thing that was tried: its name, whether it decided, and why or why not, in plain words."""
 
     name: str
@@ -21,8 +20,7 @@ class Step:
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Explanation:
+class Explanation(Struct, frozen=True, kw_only=True):
     """The steps up to the one that decided, and what it decided."""
 
     steps: tuple[Step, ...]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, Final
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct, field
 
 from core.digest import Json
 from core.ids import PersonId
@@ -15,8 +16,7 @@ from core.model import Channel, Membership, Risk, Role, Tenant
 DAY_S: Final = 24 * 3600
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Facts(Struct, frozen=True, kw_only=True):
     """What policy may look at. `role` None: the requester is no member (any more).
 
     `amount` and `currency` are those of a tool that spends, "" where it has none. `size` is how many members

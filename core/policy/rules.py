@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Final
+
+from msgspec import Struct, field
 
 from core.model import Channel, PolicyDecision, Risk, Role
 from core.policy.conditions import Condition
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class Rule(Struct, frozen=True, kw_only=True):
     """One rule: what it matches (empty matches everything) and what it decides.
 
     `approvers` None means the defaults of the call's risk; names narrow the role to these members.
@@ -52,8 +52,7 @@ class Rule:
         return "channel" if self.channels and channel not in self.channels else ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Default:
+class Default(Struct, frozen=True, kw_only=True):
     """What a risk asks for where no rule speaks, and what a rule that asks leaves open."""
 
     decision: PolicyDecision
@@ -81,8 +80,7 @@ DEFAULTS: Final[Mapping[Risk, Default]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class Policy(Struct, frozen=True, kw_only=True):
     """Ordered rules. `version` is the digest of the text they were read from."""
 
     rules: tuple[Rule, ...] = ()

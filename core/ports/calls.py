@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
+
+from msgspec import Struct
 
 from core.audit import AuditEvent
 from core.digest import Json
@@ -162,8 +163,7 @@ class Outcomes(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChainHead:
+class ChainHead(Struct, frozen=True, kw_only=True):
     """Where a chain ends: the number and hash of its newest event, and the last one its mirror holds."""
 
     tenant_id: TenantId

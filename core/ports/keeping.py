@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
+
+from msgspec import Struct
 
 from core.ids import CallId, PersonId, TenantId
 
@@ -27,8 +28,7 @@ class Kept(StrEnum):
     WORKERS = "workers"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stopped:
+class Stopped(Struct, frozen=True, kw_only=True):
     """What a restore took out of the queues: how many of each."""
 
     updates: int

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+
+from msgspec import Struct
 
 from core.digest import Json
 from core.ids import AccountId, CallId, CardId, PersonId, TenantId
@@ -35,8 +36,7 @@ class Inbox(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dialogue:
+class Dialogue(Struct, frozen=True, kw_only=True):
     """A question that the bot asked one person in one chat and whose answer it waits for."""
 
     chat: int
@@ -63,8 +63,7 @@ class Dialogues(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutboxRow:
+class OutboxRow(Struct, frozen=True, kw_only=True):
     """Something that must go out. `card_version` is the version that the card must reach, for `card` rows."""
 
     id: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
+
+from msgspec import Struct
 
 from core.ids import PersonId
 from core.lifecycle import ENDS, Status
@@ -219,8 +220,7 @@ class Reader(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Now:
+class Now(Struct, frozen=True, kw_only=True):
     """The time that a verb is given: `wall` for what people see and expiries, `real` for leases."""
 
     wall: datetime

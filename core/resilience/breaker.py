@@ -7,9 +7,11 @@ stays open for twice as long as before. All times are real ones.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from core.ids import CallId
 from core.model import Breaker, BreakerState
@@ -17,8 +19,7 @@ from core.model import Breaker, BreakerState
 PROBE_ASKED_S: Final = 2.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Thresholds:
+class Thresholds(Struct, frozen=True, kw_only=True):
     """When breakers open, for how long, and when calls that wait are said to be in safe mode."""
 
     failures: int = 5
@@ -137,4 +138,4 @@ def _but(breaker: Breaker, state: BreakerState, *, now: datetime, **changes: obj
 
 
 def _bump(breaker: Breaker, **changes: object) -> Breaker:
-    return replace(breaker, version=breaker.version + 1, **changes)  # type: ignore[arg-type]
+    return replace(breaker, version=breaker.version + 1, **changes)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from datetime import datetime
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final
 
 import orjson
+from msgspec.structs import asdict
 from sqlalchemy import or_, select, update
 
 from core.errors import CorruptRecord
@@ -217,7 +217,7 @@ class Calls:
 
 def to_row(call: ToolCall) -> dict[str, Any]:
     """The stored form of a call, by column name."""
-    row: dict[str, Any] = {name: getattr(call, name) for name in ToolCall.__slots__}
+    row = asdict(call)
     row.update(
         channel=call.channel.value,
         arguments=orjson.dumps(call.arguments).decode(),

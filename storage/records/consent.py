@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from msgspec.structs import asdict
 from sqlalchemy import null, or_, select, update
 
 from core.errors import CorruptRecord
@@ -71,7 +72,7 @@ class Edits:
 
     def add(self, edit: Edit) -> None:
         """Adds the edit that made a revision."""
-        row: dict[str, Any] = {name: getattr(edit, name) for name in Edit.__slots__}
+        row = asdict(edit)
         row.update(changes=_text([list(change) for change in edit.changes]), at=to_ms(edit.at))
         self._session.do(_ADD_EDIT, **row)
 
@@ -88,7 +89,7 @@ class Grants:
 
     def add(self, grant: Grant) -> None:
         """Adds a grant."""
-        row: dict[str, Any] = {name: getattr(grant, name) for name in Grant.__slots__}
+        row = asdict(grant)
         row.update(
             scope=_text(dict(grant.scope)),
             created_at=to_ms(grant.created_at),
@@ -156,7 +157,7 @@ def _text(value: Any) -> str:
 
 
 def _edit(row: Row) -> Edit:
-    values: dict[str, Any] = dict(zip(Edit.__slots__, row, strict=True))
+    values: dict[str, Any] = dict(zip(Edit.__struct_fields__, row, strict=True))
     try:
         changes = tuple((str(field), before, after) for field, before, after in read_json(values["changes"]))
     except (TypeError, ValueError):
@@ -165,7 +166,7 @@ def _edit(row: Row) -> Edit:
 
 
 def _grant(row: Row) -> Grant:
-    values: dict[str, Any] = dict(zip(Grant.__slots__, row, strict=True))
+    values: dict[str, Any] = dict(zip(Grant.__struct_fields__, row, strict=True))
     try:
         scope = read_json(values["scope"])
     except ValueError:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from msgspec.structs import asdict
 from sqlalchemy import or_, select, update
 
 from core.errors import CorruptRecord
@@ -95,7 +96,7 @@ class Approvals:
 
     def add(self, approval: Approval) -> bool:
         """Adds a vote; False where this person voted on this revision already."""
-        row: dict[str, Any] = {name: getattr(approval, name) for name in Approval.__slots__}
+        row = asdict(approval)
         row.update(vote=approval.vote.value, channel=approval.channel.value, at=to_ms(approval.at))
         return self._session.run(_ADD_APPROVAL, **row) == 1
 
@@ -215,7 +216,7 @@ class Outcomes:
 
 
 def _approval(row: Row) -> Approval:
-    values = dict(zip(Approval.__slots__, row, strict=True))
+    values = dict(zip(Approval.__struct_fields__, row, strict=True))
     values.update(vote=Vote(values["vote"]), channel=Channel(values["channel"]), at=from_ms(values["at"]))
     return Approval(**values)
 

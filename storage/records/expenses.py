@@ -32,7 +32,7 @@ _ADD: Final = Statement(
         .inline()
     )  # no RETURNING, which would leave SQLite's statement open
 )
-_columns = select(*(_e[name] for name in Expense.__slots__))
+_columns = select(*(_e[name] for name in Expense.__struct_fields__))
 _OF_CALL: Final = Statement(_columns.where(_e.call_id == arg("call")))
 _RECENT: Final = Statement(
     _columns.where(
@@ -132,7 +132,7 @@ class Expenses:
 
 
 def _expense(row: Row) -> Expense:
-    values = dict(zip(Expense.__slots__, row, strict=True))
+    values = dict(zip(Expense.__struct_fields__, row, strict=True))
     try:
         spent_on = date.fromisoformat(values["spent_on"])
     except ValueError:

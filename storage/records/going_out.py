@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from msgspec.structs import asdict
 from sqlalchemy import and_, null, or_, select, text, update
 
 from core.digest import Json
@@ -206,7 +207,7 @@ class Cards:
 
     def add(self, card: Card) -> bool:
         """Adds a card; False where the chat has one of this call."""
-        return self._session.run(_ADD_CARD, **{name: getattr(card, name) for name in Card.__slots__}) == 1
+        return self._session.run(_ADD_CARD, **asdict(card)) == 1
 
     def get(self, card_id: CardId) -> Card | None:
         """The card of this id."""
@@ -262,7 +263,7 @@ class Cards:
 
 
 def _card(row: Row) -> Card:
-    return Card(**dict(zip(Card.__slots__, row, strict=True)))
+    return Card(**dict(zip(Card.__struct_fields__, row, strict=True)))
 
 
 def _maybe_card(row: Row | None) -> Card | None:
@@ -270,7 +271,7 @@ def _maybe_card(row: Row | None) -> Card | None:
 
 
 def _outbox_row(row: Row) -> OutboxRow:
-    values: dict[str, Any] = dict(zip(OutboxRow.__slots__, row, strict=True))
+    values: dict[str, Any] = dict(zip(OutboxRow.__struct_fields__, row, strict=True))
     try:
         payload = read_json(values["payload"])
     except ValueError:

@@ -16,7 +16,7 @@ from storage.times import from_ms, to_ms
 
 _n = invites.c
 _ADD: Final = insert_once(invites)
-_SHOWN: Final = select(*(_n[name] for name in Invite.__slots__))
+_SHOWN: Final = select(*(_n[name] for name in Invite.__struct_fields__))
 _IS_OPEN: Final = (_n.used_at.is_(None), _n.expires_at > arg("now_"))
 _THIS: Final = (_n.code_hash == arg("code"), *_IS_OPEN)
 _FIND: Final = Statement(_SHOWN.where(*_THIS))

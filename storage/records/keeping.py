@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from msgspec import Struct
 from sqlalchemy import ColumnElement, Table, and_, delete, exists, func, or_, select, tuple_, update
 
 from core.ids import CallId
@@ -37,8 +37,7 @@ _c, _s, _d = tool_calls.c, signals.c, dead_letters.c
 _ENDED: Final = [status.value for status in ENDS]
 
 
-@dataclass(frozen=True, slots=True)
-class _Rows:
+class _Rows(Struct, frozen=True):
     """The rows of a table that are of no use any more, and the columns that tell them apart."""
 
     table: Table

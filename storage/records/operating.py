@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from msgspec.structs import asdict
 from sqlalchemy import delete, func, or_, select, update
 
 from core.ids import SwitchId, TenantId
@@ -95,7 +96,7 @@ class Switches:
 
     def add(self, switch: Switch) -> bool:
         """Adds a switch. False where a live one stops the same already."""
-        row: dict[str, Any] = {name: getattr(switch, name) for name in Switch.__slots__}
+        row = asdict(switch)
         row.update(
             tenant_id=switch.tenant_id or ANY_TEAM,
             target=switch.target.value,
@@ -154,7 +155,7 @@ class Breakers:
 
     def put(self, before: Breaker | None, after: Breaker) -> bool:
         """Changes a breaker. False where it is not as `before` any more."""
-        row: dict[str, Any] = {name: getattr(after, name) for name in Breaker.__slots__}
+        row = asdict(after)
         row.update(
             state=after.state.value,
             opened_at=to_ms(after.opened_at),
@@ -210,7 +211,7 @@ class Alarms:
 
     def put(self, alarm: Alarm) -> None:
         """Adds an alarm, or changes the one of this id."""
-        row: dict[str, Any] = {name: getattr(alarm, name) for name in Alarm.__slots__}
+        row = asdict(alarm)
         times = {name: to_ms(row[name]) for name in ("since", "last_at", *_MAYBE)}
         self._session.do(_PUT_ALARM, **{**row, **times, "tenant_id": alarm.tenant_id or ANY_TEAM})
 
@@ -255,7 +256,7 @@ def _team(stored: str) -> TenantId | None:
 
 
 def _switch(row: Row) -> Switch:
-    values: dict[str, Any] = dict(zip(Switch.__slots__, row, strict=True))
+    values: dict[str, Any] = dict(zip(Switch.__struct_fields__, row, strict=True))
     values.update(
         tenant_id=_team(values["tenant_id"]),
         target=Target(values["target"]),
@@ -273,7 +274,7 @@ def _lets_through(breaker: Breaker) -> bool:
 
 
 def _breaker(row: Row) -> Breaker:
-    values: dict[str, Any] = dict(zip(Breaker.__slots__, row, strict=True))
+    values: dict[str, Any] = dict(zip(Breaker.__struct_fields__, row, strict=True))
     times = ("opened_at", "retry_at", "probe_until", "safe_since")
     values.update({name: maybe_from_ms(values[name]) for name in times})
     values.update(state=BreakerState(values["state"]), changed_at=from_ms(values["changed_at"]))
@@ -281,7 +282,7 @@ def _breaker(row: Row) -> Breaker:
 
 
 def _alarm(row: Row) -> Alarm:
-    values: dict[str, Any] = dict(zip(Alarm.__slots__, row, strict=True))
+    values: dict[str, Any] = dict(zip(Alarm.__struct_fields__, row, strict=True))
     values.update({name: from_ms(values[name]) for name in ("since", "last_at")})
     values.update({name: maybe_from_ms(values[name]) for name in _MAYBE})
     return Alarm(**{**values, "tenant_id": _team(values["tenant_id"])})

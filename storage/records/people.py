@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from msgspec.structs import asdict
 from sqlalchemy import case, delete, func, null, select, update
 
 from core.ids import AccountId, ConversationId, PersonId, TenantId
@@ -25,25 +26,27 @@ from storage.statements import Row, Session, Statement, all_columns, arg, insert
 from storage.times import from_ms, maybe_from_ms, to_ms
 
 _TENANT: Final = Statement(
-    select(*(tenants.c[name] for name in Tenant.__slots__)).where(tenants.c.id == arg("id_"))
+    select(*(tenants.c[name] for name in Tenant.__struct_fields__)).where(tenants.c.id == arg("id_"))
 )
 _TENANTS: Final = Statement(
-    select(*(tenants.c[name] for name in Tenant.__slots__)).order_by(tenants.c.created_at, tenants.c.id)
+    select(*(tenants.c[name] for name in Tenant.__struct_fields__)).order_by(
+        tenants.c.created_at, tenants.c.id
+    )
 )
 _SAVE_TENANT: Final = Statement(
     update(tenants)
     .where(tenants.c.id == arg("id_"))
-    .values({name: arg(f"new_{name}") for name in Tenant.__slots__ if name != "id"})
+    .values({name: arg(f"new_{name}") for name in Tenant.__struct_fields__ if name != "id"})
 )
 _ADD_TENANT: Final = insert_once(tenants)
 _PERSON: Final = Statement(
-    select(*(people.c[name] for name in Person.__slots__)).where(people.c.id == arg("id_"))
+    select(*(people.c[name] for name in Person.__struct_fields__)).where(people.c.id == arg("id_"))
 )
 _ADD_PERSON: Final = insert_once(people)
 _SETTINGS: Final = Statement(
     update(people)
     .where(people.c.id == arg("id_"))
-    .values({name: arg(f"new_{name}") for name in Person.__slots__ if name != "id"})
+    .values({name: arg(f"new_{name}") for name in Person.__struct_fields__ if name != "id"})
 )
 _i = identities.c
 _IDENTITY_COLUMNS: Final = (_i.channel, _i.subject, _i.person_id, _i.private_chat)
@@ -252,11 +255,11 @@ class People:
 
     def add_tenant(self, tenant: Tenant, *, now: datetime) -> None:
         """Adds a tenant; an existing one stays as it is."""
-        self._write(_ADD_TENANT, created_at=to_ms(now), **_values(tenant))
+        self._write(_ADD_TENANT, created_at=to_ms(now), **asdict(tenant))
 
     def save_tenant(self, tenant: Tenant) -> None:
         """Writes a tenant's name and settings."""
-        row = _values(tenant)
+        row = asdict(tenant)
         self._write(_SAVE_TENANT, id_=row.pop("id"), **{f"new_{name}": value for name, value in row.items()})
 
     def add_person(self, person: Person, *, now: datetime) -> None:
@@ -270,7 +273,7 @@ class People:
 
     def add_identity(self, identity: Identity, *, username: str = "") -> None:
         """Adds a way in; an existing one is left alone."""
-        values = _values(identity) | {"channel": identity.channel.value, "username": username}
+        values = asdict(identity) | {"channel": identity.channel.value, "username": username}
         self._write(_ADD_IDENTITY, **values)
 
     def set_private_chat(self, channel: Channel, subject: str, chat: int | None) -> None:
@@ -295,7 +298,7 @@ class People:
             name=account_name,
             created_at=to_ms(now),
         )
-        values = _values(conversation) | {
+        values = asdict(conversation) | {
             "channel": conversation.channel.value,
             "thread": conversation.thread or 0,
             "created_at": to_ms(now),
@@ -338,27 +341,23 @@ class People:
             self._write(_MIGRATE_OUTBOX, old=int(old), new=int(new))
 
 
-def _values(record: Any) -> dict[str, Any]:
-    return {name: getattr(record, name) for name in type(record).__slots__}
-
-
 def _tenant(row: Row | None) -> Tenant | None:
     if row is None:
         return None
-    values: dict[str, Any] = dict(zip(Tenant.__slots__, row, strict=True))
+    values: dict[str, Any] = dict(zip(Tenant.__struct_fields__, row, strict=True))
     return Tenant(**{**values, "active": bool(values["active"])})
 
 
 def _person(row: Row | None) -> Person | None:
     if row is None:
         return None
-    values: dict[str, Any] = dict(zip(Person.__slots__, row, strict=True))
+    values: dict[str, Any] = dict(zip(Person.__struct_fields__, row, strict=True))
     values.update(end_replies=bool(values["end_replies"]), away_until=maybe_from_ms(values["away_until"]))
     return Person(**values)
 
 
 def _person_row(person: Person) -> dict[str, Any]:
-    return _values(person) | {"away_until": to_ms(person.away_until)}
+    return asdict(person) | {"away_until": to_ms(person.away_until)}
 
 
 def _identity(row: Row) -> Identity:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
+from msgspec.structs import asdict
 from sqlalchemy import select
 
 from core.errors import CorruptRecord
@@ -37,7 +38,7 @@ class Runs:
 
     def add(self, run: Run) -> None:
         """Adds a run."""
-        row: dict[str, Any] = {name: getattr(run, name) for name in Run.__slots__}
+        row = asdict(run)
         needs = {str(step): list(before) for step, before in run.needs.items()}
         row.update(
             needs=json.dumps(needs, separators=(",", ":")),
@@ -66,7 +67,7 @@ class Runs:
 def _maybe(row: Row | None) -> Run | None:
     if row is None:
         return None
-    values: dict[str, Any] = dict(zip(Run.__slots__, row, strict=True))
+    values: dict[str, Any] = dict(zip(Run.__struct_fields__, row, strict=True))
     try:
         stored = read_json(values["needs"])
         needs = {int(step): tuple(int(one) for one in before) for step, before in stored.items()}

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from msgspec.structs import asdict
 from sqlalchemy import func, or_, select, update
 
 from core.errors import CorruptRecord, InvalidInput
@@ -132,7 +133,7 @@ class Schedules:
 
 
 def _row(schedule: Schedule) -> dict[str, Any]:
-    row: dict[str, Any] = {name: getattr(schedule, name) for name in Schedule.__slots__}
+    row = asdict(schedule)
     row.update({name: to_ms(row[name]) for name in (*_TIMES, "created_at")})
     text = json.dumps(dict(schedule.arguments), ensure_ascii=False, separators=(",", ":"))
     row.update(arguments=text, missed=schedule.missed.value)
@@ -154,7 +155,7 @@ def _maybe(row: Row | None) -> Schedule | None:
 
 
 def _schedule(row: Row) -> Schedule:
-    values: dict[str, Any] = dict(zip(Schedule.__slots__, row, strict=True))
+    values: dict[str, Any] = dict(zip(Schedule.__struct_fields__, row, strict=True))
     try:
         arguments = read_json(values["arguments"])
     except ValueError:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from msgspec.structs import asdict
 from sqlalchemy import exists, func, literal_column, or_, select, update
 
 from core.ids import AccountId, TenantId, WebhookId
@@ -172,7 +173,7 @@ class Webhooks:
 
     def bury(self, letter: DeadLetter) -> None:
         """Adds, or changes, a dead letter."""
-        row: dict[str, Any] = {name: getattr(letter, name) for name in DeadLetter.__slots__}
+        row = asdict(letter)
         row.update({name: to_ms(row[name]) for name in ("at", "replayed_at", "asked_at")})
         self._session.do(_BURY, **row)
 
@@ -220,7 +221,7 @@ def _signals(row: Row) -> Iterator[Signal]:
 
 
 def _webhook_row(webhook: Webhook) -> dict[str, Any]:
-    row: dict[str, Any] = {name: getattr(webhook, name) for name in Webhook.__slots__}
+    row = asdict(webhook)
     row.update({name: to_ms(row[name]) for name in ("not_before", "created_at", "ended_at")})
     row.update(kinds=_listed(webhook.kinds))
     return row
@@ -231,7 +232,7 @@ def _listed(kinds: Collection[SignalKind]) -> str:
 
 
 def _webhook(row: Row) -> Webhook:
-    values: dict[str, Any] = dict(zip(Webhook.__slots__, row, strict=True))
+    values: dict[str, Any] = dict(zip(Webhook.__struct_fields__, row, strict=True))
     values.update({name: from_ms(values[name]) for name in ("not_before", "created_at")})
     values.update(
         kinds=frozenset(SignalKind(kind) for kind in values["kinds"].split()),
@@ -241,7 +242,7 @@ def _webhook(row: Row) -> Webhook:
 
 
 def _letter(row: Row) -> DeadLetter:
-    values: dict[str, Any] = dict(zip(DeadLetter.__slots__, row, strict=True))
+    values: dict[str, Any] = dict(zip(DeadLetter.__struct_fields__, row, strict=True))
     values.update(
         at=from_ms(values["at"]),
         replayed_at=maybe_from_ms(values["replayed_at"]),

@@ -31,7 +31,7 @@ _ADD: Final = Statement(
         .inline()
     )  # no RETURNING, which would leave SQLite's statement open
 )
-_columns = select(*(_t[name] for name in Task.__slots__))
+_columns = select(*(_t[name] for name in Task.__struct_fields__))
 _OF_CALL: Final = Statement(_columns.where(_t.call_id == arg("call")))
 _GET: Final = Statement(
     _columns.where(
@@ -148,7 +148,7 @@ class Tasks:
 
 
 def _task(row: Row) -> Task:
-    values = dict(zip(Task.__slots__, row, strict=True))
+    values = dict(zip(Task.__struct_fields__, row, strict=True))
     values.update(
         due=_day(values["due"], values["call_id"]),
         created_at=from_ms(values["created_at"]),

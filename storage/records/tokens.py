@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from msgspec.structs import asdict
 from sqlalchemy import select, update
 
 from core.errors import CorruptRecord
@@ -34,7 +35,7 @@ class Tokens:
 
     def add(self, token: ApiToken) -> None:
         """Adds a token."""
-        row: dict[str, Any] = {name: getattr(token, name) for name in ApiToken.__slots__}
+        row = asdict(token)
         row.update(
             account_ids=None if token.account_ids is None else json.dumps(list(token.account_ids)),
             created_at=to_ms(token.created_at),
@@ -61,12 +62,12 @@ def _listed(row: Row) -> ApiToken:
     try:
         return _token(row)
     except CorruptRecord:
-        values: dict[str, Any] = dict(zip(ApiToken.__slots__, row, strict=True))
+        values: dict[str, Any] = dict(zip(ApiToken.__struct_fields__, row, strict=True))
         return _token(tuple({**values, "account_ids": "[]"}.values()))
 
 
 def _token(row: Row) -> ApiToken:
-    values: dict[str, Any] = dict(zip(ApiToken.__slots__, row, strict=True))
+    values: dict[str, Any] = dict(zip(ApiToken.__struct_fields__, row, strict=True))
     accounts = None
     if values["account_ids"] is not None:
         try:

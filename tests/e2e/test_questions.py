@@ -6,10 +6,10 @@ import base64
 import struct
 import zlib
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from core.tool import Preview, Slot, SlotKind, Tool, ToolInput
 from tests.e2e.ledger import stamp

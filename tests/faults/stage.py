@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from bot.bootstrap import Countersign
 from bot.sandbox import people
@@ -18,8 +19,7 @@ from tests.e2e.talk import card_at, data
 from tests.kit.databases import Place
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Town:
+class Town(Struct, frozen=True, kw_only=True):
     """A sandbox that outlives products, its phones, a folder, and the database that products are given."""
 
     sandbox: RunningSandbox

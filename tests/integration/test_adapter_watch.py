@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from bot.telegram.adapters import QUIET, Notices
 from bot.workers.adapters import AdapterWatch

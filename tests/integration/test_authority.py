@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from core.lifecycle import Status
 from core.model import Role, ToolCall, Vote
@@ -30,7 +29,7 @@ async def sent_back(world: World, call: ToolCall, why: str) -> ToolCall:
 
 def changed(world: World, name: str, **changes: object) -> Tool:
     """The tool of this name is another from now on."""
-    tool: Tool = replace(world.registry.get(name), **changes)  # type: ignore[arg-type]
+    tool: Tool = replace(world.registry.get(name), **changes)
     world.registry._tools[name] = tool
     world.registry._hashes[name] = tool.definition_hash
     return tool

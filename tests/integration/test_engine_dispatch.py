@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from core.engine import Refused
 from core.ids import CallId
@@ -135,7 +134,7 @@ async def test_a_tool_whose_assess_breaks_today_is_taken_for_critical(world: Wor
 
     world.registry._tools["low_once"] = replace(
         world.registry.get("low_once"),
-        assess=broken,  # type: ignore[arg-type]
+        assess=broken,
     )
     assert code_of(await world.start(call)) == "approval_invalid"
     again = await world.call(call)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import asdict, replace
 from sqlalchemy import Connection, create_engine, event, insert, text
 
 from core.errors import Code, InvalidInput
@@ -71,7 +72,7 @@ def vote(of: ToolCall, person: PersonId, name: str, revision: int, minute: int) 
         comment="",
         at=START + timedelta(minutes=minute),
     )
-    values = {name: getattr(approval, name) for name in Approval.__slots__}
+    values = asdict(approval)
     return values | {"at": to_ms(approval.at)}
 
 

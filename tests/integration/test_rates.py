@@ -6,12 +6,12 @@ import asyncio
 import math
 import subprocess
 import sys
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from core.engine import Proposed, Refused, Started
 from core.engine.held import viewed

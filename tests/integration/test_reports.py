@@ -7,6 +7,8 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
+from msgspec.structs import force_setattr
+
 from bot.workers.reports import Reports, results_file
 from core.engine.runs import RunProposed
 from core.ids import TenantId
@@ -86,7 +88,7 @@ async def test_no_team_writes_outside_its_folder(sqlite_world: World) -> None:
     run = (await ended(sqlite_world)).record
     for tenant in ("..", "a/b", "", "%"):
         folder = Path("/reports")
-        object.__setattr__(run, "tenant_id", TenantId(tenant))
+        force_setattr(run, "tenant_id", TenantId(tenant))
         file = results_file(folder, run)
         assert file.parents[2] == folder
         assert ".." not in file.parts

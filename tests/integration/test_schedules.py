@@ -6,11 +6,12 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from core.engine import Refused
 from core.engine.fire import Notice, Told, fire
@@ -388,7 +389,7 @@ async def test_in_another_teams_place_nothing_is_scheduled(times: Times) -> None
 
 async def test_one_person_has_so_many_and_no_more(times: Times) -> None:
     first = await times.add()
-    columns = [name for name in Schedule.__slots__ if name not in ("id", "short_id")]
+    columns = [name for name in Schedule.__struct_fields__ if name not in ("id", "short_id")]
     for number in range(MOST - 1):
         times.world.place.rows(
             f"INSERT INTO schedules (id, short_id, {', '.join(columns)}) "

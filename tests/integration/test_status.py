@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from bot.machine import Disk
 from bot.telegram.render.message import MESSAGE_MOST, parsed_units

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from core.errors import CorruptRecord, StorageUnavailable
 from core.ids import AccountId, CallId, ConversationId, PersonId, TenantId

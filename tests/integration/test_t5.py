@@ -4,10 +4,11 @@ runs nothing, and is in the audit."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import pytest
+from msgspec.structs import replace
 
 from core.engine import Refused, decide, start
 from core.engine.edit import edit

@@ -8,7 +8,6 @@ import secrets
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from sys import exc_info
 from typing import Any, Final, TypeVar, cast
@@ -17,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from msgspec.structs import replace
 
 from core.engine import (
     Decided,

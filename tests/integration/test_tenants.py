@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from core.engine import Refused, mark, undo
 from core.engine.members import (
@@ -313,8 +313,8 @@ async def test_a_group_is_of_the_team_that_was_there_first(world: World) -> None
         return world.read(lambda r: r.people.tenant_at(Channel.TELEGRAM, str(chat)))
 
     assert await owner(-9) is None
-    first = replace(world.conversation("group", UMBRELLA), chat="-9", id="umbrella-9")  # type: ignore[arg-type]
-    second = replace(world.conversation("group", ACME), chat="-9", id="acme-9")  # type: ignore[arg-type]
+    first = replace(world.conversation("group", UMBRELLA), chat="-9", id="umbrella-9")
+    second = replace(world.conversation("group", ACME), chat="-9", id="acme-9")
     for place in (first, second):
         await world.unit(
             lambda r, at=place: r.people.add_conversation(at, account_name="x", now=world.clock.now())  # type: ignore[misc]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from dataclasses import replace
 
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
+from msgspec.structs import replace
 
 from bot.workers.posting import NotTaken, Poster
 from bot.workers.webhooks import Patience

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from core.ids import AccountId, ConversationId, PersonId, TenantId
 from core.model import Channel, Conversation, Identity, Person, Principal, Role, Tenant

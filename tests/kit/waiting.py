@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
+
+from msgspec.structs import replace
 
 from core.engine import Edited, Proposed, Refused, edit, extend, remind, reroute
 from core.ids import PersonId, TenantId

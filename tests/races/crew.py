@@ -11,7 +11,7 @@ import itertools
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -19,6 +19,8 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Final, cast
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from core.engine import Decided, Env, Refused, Started, decide, expire, finish, start
 from core.ids import CallId, PersonId

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
+from msgspec.structs import replace
 from uuid_utils.compat import uuid7
 
 from core.adapters import Adapters

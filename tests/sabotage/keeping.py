@@ -21,7 +21,7 @@ RESTORED: Final = (
     Control(
         name="a restore voids buttons and votes of before",
         file="core/engine/restored.py",
-        old="    asked = call.but(revision=call.revision + 1)\n",
+        old="    asked = replace(call, revision=call.revision + 1)\n",
         new="    asked = call\n",
         tests=(_NOTHING,),
     ),

@@ -1,11 +1,11 @@
 """Every way in which a client may put its parameters, and everything that a broken one may send."""
 
 import json
-from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from msgspec.structs import replace
 
 from bot.sandbox.methods import METHODS
 from tests.sandbox.conftest import FAST, GROUP, MEMBER, TOKEN, Driver, Make

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
+
+from msgspec.structs import replace
 
 from core.ids import CallId
 from core.model import Breaker, BreakerState
@@ -23,6 +24,7 @@ async def guard_13_paused(doors: Doors) -> None:
     told = await doors.phones.tap("approver", card, "Approve")
     assert "It waits: paused by Ada Admin: deploy freeze" in told["text"]
     await doors.phones.see("approver", lambda m: "paused by Ada Admin: deploy freeze, until" in m["text"])
+    await doors.product.executor.idle()  # the worker's own try is over, and in the audit
     assert doors.refusals()[-2:] == [("api", "paused"), ("system", "paused")]
     await still_waiting(doors, call, chat_call)
     assert (await doors.http(f"/v1/calls/{call}", method="GET"))[1]["held"]["why"].startswith("paused by")
@@ -43,6 +45,7 @@ async def guard_14_under_limits(doors: Doors) -> None:
     assert (answer[0], answer[1]["code"], answer[1]["limit"]) == (429, "rate_limited", "1/hour")
     await doors.phones.tap("approver", card, "Approve")
     await doors.phones.see("approver", lambda m: "the limit of 1/hour for this tool is reached" in m["text"])
+    await doors.product.executor.idle()  # the worker's own try is over, and in the audit
     assert doors.refusals()[-2:] == [("api", "rate_limited"), ("system", "rate_limited")]
     await still_waiting(doors, call, chat_call)
     await doors.phones.post("clock", advance_s=3600)
@@ -63,6 +66,7 @@ async def guard_15_adapter_available(doors: Doors) -> None:
     assert (answer[0], answer[1]["code"], answer[1]["adapter"]) == (503, "adapter_unavailable", "stamper")
     await doors.phones.tap("approver", card, "Approve")
     await doors.phones.see("approver", lambda m: "stamper does not answer" in m["text"])
+    await doors.product.executor.idle()  # the worker's own try is over, and in the audit
     assert doors.refusals()[-2:] == [("api", "adapter_unavailable"), ("system", "adapter_unavailable")]
     await still_waiting(doors, call, chat_call)
     now = await doors.product.db.reader.read(lambda records: records.breakers.get("stamper"))

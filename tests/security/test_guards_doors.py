@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import aiohttp
 import pytest
+from msgspec.structs import force_setattr, replace
 
 from bot.bootstrap import Countersign
 from core.ids import CallId, PersonId, TenantId
@@ -180,7 +180,7 @@ async def guard_11_policy(doors: Doors) -> None:
     call = await doors.manual()
     chat_call, card = await doors.asked()
     stricter = load_policy(DENY_ALL, tools=["stamp"])
-    object.__setattr__(doors.product.env, "policy", lambda: stricter)
+    force_setattr(doors.product.env, "policy", lambda: stricter)
     answer = await doors.http(f"/v1/calls/{call}/execute")
     assert (answer[0], answer[1]["code"]) == (403, "policy_forbids")
     await doors.phones.tap("approver", card, "Approve")

@@ -8,6 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import pytest
+from msgspec.structs import force_setattr
 
 from core.model import ToolCall
 from tests.kit.databases import Place
@@ -153,7 +154,7 @@ async def test_t30_the_entry_guards_hold_on_every_route(api: Api, route: tuple[s
 
 async def test_t30_only_admins_see_pause_and_resume_and_only_their_own_team(both_api: Api) -> None:
     api = both_api
-    object.__setattr__(api.world.env, "home", ACME)
+    force_setattr(api.world.env, "home", ACME)
     made = await api.post("/v1/switches", {"reason": "deploy freeze", "for_s": 60}, by="dan")
     assert (made.status, made.headers["Location"]) == (201, f"/v1/switches/{made.body['id']}")
     before = state(api.world.place)

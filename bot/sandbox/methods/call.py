@@ -1,7 +1,8 @@
 """One call of a bot, with what every method needs of it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from bot.sandbox.entities import Formatted, finish
 from bot.sandbox.errors import bad_request
@@ -11,8 +12,7 @@ from bot.sandbox.records import Bot, Chat, Message
 from bot.sandbox.world import World
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(Struct, frozen=True):
     """Who calls, with what, on which world; `alive` tells whether the caller still listens."""
 
     world: World

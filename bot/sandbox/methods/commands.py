@@ -1,8 +1,9 @@
 """The menu of commands that a bot registers."""
 
 import re
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from bot.sandbox.errors import bad_request
 from bot.sandbox.methods.call import Call

@@ -1,6 +1,6 @@
 """What a bot changes: its messages, reactions, and the taps that it answers."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from bot.sandbox.entities import utf16_length
 from bot.sandbox.errors import bad_request

@@ -6,8 +6,9 @@ import html
 import json
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from bot.telegram.render.message import Document, units
 from bot.telegram.render.safe import json_spelt, shorten, spelt
@@ -27,8 +28,7 @@ _SIZES_LEAST: Final = 150
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arguments:
+class Arguments(Struct, frozen=True, kw_only=True):
     """HTML of a call's arguments. `complete`: every byte of them is in it;
     `fits`: where they are not, then only because some are masked here."""
 

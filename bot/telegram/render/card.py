@@ -7,9 +7,10 @@ that people or tools wrote stands inside an element, so that no text can pass fo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
+
+from msgspec.structs import replace
 
 from bot.telegram.buttons import Verb
 from bot.telegram.render import parts, signing

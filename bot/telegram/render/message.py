@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import unescape
 from re import compile as pattern
 from typing import Final
+
+from msgspec import Struct
 
 from bot.telegram.buttons import CallButton, Verb
 from core.model import ToolCall
@@ -23,8 +24,7 @@ PRIMARY: Final = "primary"
 _TAG: Final = pattern(r"<[^>]*>")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Button:
+class Button(Struct, frozen=True, kw_only=True):
     """A button under a message. Exactly one of `data`, `copy` (puts text on the clipboard) and `url` is set;
     `style` is "success", "danger", "primary" or ""."""
 
@@ -38,8 +38,7 @@ class Button:
 Rows = tuple[tuple[Button, ...], ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
+class Document(Struct, frozen=True, kw_only=True):
     """A file that goes with a message: `content` is text, `caption_html` is at most 1,024 after parsing.
     `about` is a digest of what it holds, by which it is sent once; "" where that is what is to be signed."""
 
@@ -49,8 +48,7 @@ class Document:
     about: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
+class Shown(Struct, frozen=True, kw_only=True):
     """A message as it is to be sent, at most MESSAGE_MOST after parsing.
 
     `complete`: every argument of the call stands in `html`, in full. Where it does not, `document` carries

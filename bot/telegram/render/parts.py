@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+
+from msgspec import Struct
 
 from bot.telegram.render.arguments import hidden_fields
 from bot.telegram.render.message import MESSAGE_MOST, Document, parsed_units
@@ -33,8 +34,7 @@ _SECRETS: Final = 200
 _LINE_MOST: Final = 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
+class Scene(Struct, frozen=True, kw_only=True):
     """What a card is made from: the call as committed, its tool if it is still known, where it is shown."""
 
     view: CallView

@@ -6,9 +6,11 @@ As on the card of one call, everything that people or tools wrote stands inside 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bot.telegram.buttons import RunButton, RunVerb, Verb
 from bot.telegram.render import parts, signing
@@ -46,8 +48,7 @@ _MOST_STEP_ROWS: Final = 20
 _OPEN: Final = frozenset({Status.PROPOSED, Status.PENDING})
 
 
-@dataclass(frozen=True, slots=True)
-class _Level:
+class _Level(Struct, frozen=True):
     """How much is said of each step, where there are many: units of its title and of what came of it.
     `whole`: with its tool, its arguments and its signatures."""
 

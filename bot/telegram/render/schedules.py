@@ -4,9 +4,10 @@ raw and is made safe here."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+
+from msgspec import Struct
 
 from bot.telegram.buttons import Page, PageButton
 from bot.telegram.render.message import DANGER, Button, Rows, Shown
@@ -31,8 +32,7 @@ FORMS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Reading(Struct, frozen=True, kw_only=True):
     """Who reads, and where: times are shown in their zone, and hidden values only to them alone."""
 
     registry: ToolRegistry

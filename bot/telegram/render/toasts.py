@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from core.engine import Proposed
 from core.errors import Refusal
@@ -11,8 +12,7 @@ from core.lifecycle import Status, in_words
 from core.model import Approval, ToolCall, Vote
 
 
-@dataclass(frozen=True, slots=True)
-class Toast:
+class Toast(Struct, frozen=True):
     """`alert` opens a window that must be closed; else it passes by."""
 
     text: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+
+from msgspec import Struct
 
 from bot.telegram.render.message import Button, Shown, in_rows
 from bot.telegram.render.parts import dotted, lines
@@ -27,8 +28,7 @@ _WORDS: Final[Mapping[SignalKind, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class Told(Struct, frozen=True, kw_only=True):
     """One webhook, how many signals it did not take, and the newest of them. `replay`: its button's data."""
 
     webhook: Webhook

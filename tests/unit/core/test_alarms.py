@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from core.alarms import RULES, Facts, Finding, Happened, Kind, findings, is_crash, judged
 from core.ids import CallId, TenantId

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from core.engine import Started
 from core.errors import ToolError
@@ -113,7 +113,7 @@ async def test_a_validator_that_breaks_is_an_envelope() -> None:
             raise ZeroDivisionError
 
     registry = ToolRegistry([tool()])
-    registry._tools["note"] = replace(registry.get("note"), input=Breaking)  # type: ignore[arg-type]
+    registry._tools["note"] = replace(registry.get("note"), input=Breaking)
     result = await ToolRunner(registry, monotonic=lambda: 0.0).run(started(), context())
     assert (result.status, result.error, result.error_class) == (
         Status.FAILED,

@@ -4,13 +4,13 @@ and no dangerous paraphrase is let through, whatever the parser made of it and w
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
 from typing import Final
 
 import pytest
+from msgspec.structs import replace
 
 from bot.policy_file import load_policy_file
 from core.engine.facts import assessed

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
 import pytest
+from msgspec.structs import replace
 
 from core.parsing import Reading, Understood
 from tests.unit.parsing.kit import CONTEXT, RISKY, read

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import replace
 
 from core.parsing.schedules import NotKnown, Timed, Unclear, answer_when, read_when
 from tests.unit.parsing.kit import CONTEXT

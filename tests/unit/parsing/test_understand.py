@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Mapping
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from core.digest import Json
 from core.parsing import Reading, understand

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from bot.telegram.buttons import CallButton, Verb, decode
 from bot.telegram.render.card import end_reply

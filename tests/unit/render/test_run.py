@@ -6,12 +6,12 @@ import html
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from bot.telegram.buttons import CallButton, RunButton, RunVerb, Verb, decode
 from bot.telegram.render.message import Shown
@@ -50,7 +50,9 @@ P, W, R, D = Status.PROPOSED, Status.PENDING, Status.RUNNING, Status.COMPLETED
 
 def numbered(seen: CallView, step: int) -> CallView:
     call_id = CallId(f"01939d5f-0000-7000-8000-{step:012x}")
-    return replace(seen, call=seen.call.but(id=call_id, short_id=f"AAAA{step:02}", run_id=RUN, step=step))
+    return replace(
+        seen, call=replace(seen.call, id=call_id, short_id=f"AAAA{step:02}", run_id=RUN, step=step)
+    )
 
 
 def run_of(
@@ -192,7 +194,7 @@ def test_a_private_result_is_not_shown_in_a_group() -> None:
 
 def test_what_to_know_before_signing_a_step() -> None:
     noted = call(note="The tool changed.", revision=2)
-    noted = noted.but(verdict=replace(noted.verdict, note="Nobody here can sign this."))
+    noted = replace(noted, verdict=replace(noted.verdict, note="Nobody here can sign this."))
     text = said(run_of(view(noted, edits=(edit(),)), view(call())), private=True)
     assert "To be signed again: The tool changed." in text
     assert "Nobody here can sign this." in text
@@ -353,7 +355,7 @@ def test_t10_hostile_text_is_harmless_on_the_card_of_a_run() -> None:
         }
         views = [
             view(
-                made.but(verdict=replace(made.verdict, note=text, reason=text, rule=text)),
+                replace(made, verdict=replace(made.verdict, note=text, reason=text, rule=text)),
                 *(vote(kind, person_name=text, comment=text) for kind in Vote),
                 outcome=outcome(status, formatted=text, error=text) if status in ENDED else None,
                 edits=(edit((text or "f", text, [text]), person_name=text),),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from bot.telegram.render import approving, texts
 from bot.telegram.render.grants import grants
@@ -107,7 +107,7 @@ def test_a_call_that_used_a_grant_says_whose_it_was() -> None:
     verdict = replace(ALLOWED, grant=grant().id)
     told = "Let through by a grant of Anna, until 14:50 UTC, /grants"
     seen = done()
-    used = replace(seen, call=seen.call.but(verdict=verdict), approvals=(), grant=grant())
+    used = replace(seen, call=replace(seen.call, verdict=verdict), approvals=(), grant=grant())
     assert told in said(used)
     assert f"♻️ {told}" in text_of(plain_line(used).html)
     assert told in said(view(call(Status.PENDING, verdict=verdict), grant=grant()))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import product
 
 import pytest
+from msgspec.structs import replace
 
 from tests.e2e.rounds import FULL, rounds
 from tests.unit.render.hostile import everything_of

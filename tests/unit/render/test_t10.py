@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from bot.telegram.render.card import end_reply, line
 from bot.telegram.render.lists import call_details
@@ -65,7 +65,7 @@ def views_of(text: str) -> Iterator[CallView]:
         ended = outcome(status, formatted=f"Added: {text}", error=f"No: {text}", error_class=text[:40])
         yield view(made, *votes, outcome=ended if status in ENDED else None, **around)
         if status in _BY_GRANT:
-            let_through = made.but(verdict=replace(made.verdict, grant=grant().id))
+            let_through = replace(made, verdict=replace(made.verdict, grant=grant().id))
             yield view(let_through, outcome=ended if status in ENDED else None, **around)
     yield view(call(Status.COMPLETED, undo_of=OTHER, **common), outcome=outcome(Status.COMPLETED, error=text))
 

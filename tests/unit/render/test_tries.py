@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from bot.telegram.render.parts import Scene
 from bot.telegram.render.tries import again, attempts, tried

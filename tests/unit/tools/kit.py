@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import create_engine
 
 from core.digest import Json
@@ -90,8 +92,7 @@ class Told:
         self.steps.append((fraction, text))
 
 
-@dataclass(frozen=True)
-class Bench:
+class Bench(Struct, frozen=True):
     """Runs tools as the runner would: validates, runs, and undoes by a call of its own."""
 
     store: SqliteToolStore
