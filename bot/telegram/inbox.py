@@ -31,11 +31,16 @@ ALLOWED_UPDATES: Final = ["message", "callback_query", "my_chat_member"]
 BATCH: Final = 100
 MOST_BACKOFF_S: Final = 30.0
 CONFLICTS_UNTIL_UNREADY: Final = 3
+FLOOD: Final = 8
+"""A chat of which more updates than these wait lets others go first."""
+COURTESY_S: Final = 0.1
+"""So long it waits, at most, after another chat began to say something."""
 Raw = Mapping[str, Any]
 
 
 class Inbox:
-    """Fetches, stores and hands over updates: in order within a chat, side by side across chats.
+    """Fetches, stores and hands over updates: in order within a chat, side by side across chats; those with
+    much to say let the others go first.
 
     `handle` gets each raw update; it must mark it done, in the transaction of its effect. One that raises
     StorageUnavailable is handed over again later. `boundary` names the places where a crash is worth trying.
@@ -62,6 +67,7 @@ class Inbox:
         self._poll_timeout_s = poll_timeout_s
         self._boundary = boundary
         self._lanes: dict[int, deque[Raw]] = {}
+        self._newest = (0, 0.0)  # the chat that began to say something last, and when
         self._tasks: set[asyncio.Task[None]] = set()
         self.ready = asyncio.Event()
         self.conflicts = 0
@@ -156,7 +162,9 @@ class Inbox:
         lane = self._lanes.get(chat)
         if lane is None:
             lane = self._lanes[chat] = deque()
-            task = asyncio.get_running_loop().create_task(self._drive(chat, lane))
+            loop = asyncio.get_running_loop()
+            self._newest = chat, loop.time()
+            task = loop.create_task(self._drive(chat, lane))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         lane.append(raw)
@@ -176,7 +184,15 @@ class Inbox:
                 # It stays undone, and is handed over again at the next start.
                 log.exception("an update could not be handled", update_id=_update_id(lane[0]))
             lane.popleft()
+            if len(lane) > FLOOD:
+                await self._let_others_go_first(chat)
         del self._lanes[chat]
+
+    async def _let_others_go_first(self, chat: int) -> None:
+        newest, began = self._newest
+        wait_s = began + COURTESY_S - asyncio.get_running_loop().time()
+        if newest != chat and wait_s > 0:
+            await asyncio.sleep(wait_s)
 
 
 def chat_of(raw: Raw) -> int:

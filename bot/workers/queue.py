@@ -2,8 +2,10 @@
 
 Teams take turns, and within a team the people who asked, so that nobody waits behind another's flood. What
 one person asked for starts in the order of its ids. A call takes a slot of all, one of its team's and one of
-its tool's. Where a call was refused because something holds it back (a switch, a limit, a breaker), all that
-its person asked of this tool waits with it: ten thousand held calls cost one try, not ten thousand.
+its tool's. Who has calls in hand lets those go first who have none: just after one of these began, and always
+to the last slot, so that nobody's slow calls take them all. Where a call was refused because something holds it
+back (a switch, a limit, a breaker), all that its person asked of this tool waits with it: ten thousand held
+calls cost one try, not ten thousand.
 """
 
 from __future__ import annotations
@@ -22,6 +24,11 @@ from core.ports import Waiting
 
 LONGEST_HOLD_S: Final = 600.0
 """A strand that is refused again and again is tried no more seldom than this."""
+
+COURTESY_S: Final = 0.1
+"""So long after somebody's only call began, nobody gets a second slot."""
+KEPT_FREE_FROM: Final = 4
+"""Of so many slots the last one is kept for who has none. Of fewer it would be missed too much."""
 
 Strand = tuple[TenantId, PersonId, str, bool]
 """What one person asked of one tool: of the workers, or (True) to be run for them here and now."""
@@ -54,6 +61,8 @@ class Queue:
         self._taken = 0
         self._by_tenant: Counter[TenantId] = Counter()
         self._by_tool: Counter[str] = Counter()
+        self._by_person: Counter[PersonId] = Counter()
+        self._polite_until = 0.0
         self._holds: dict[Strand, _Hold] = {}
 
     def __len__(self) -> int:
@@ -78,9 +87,13 @@ class Queue:
         for tenant, people in self._tenants.items():
             if self._by_tenant[tenant] >= self._slots.per_tenant:
                 continue
-            for strands in people.values():
+            for person, strands in people.items():
+                if not self._may_have(person, now):
+                    continue
                 oldest = min(self._free(strands, now), default=None)
                 if oldest is not None:
+                    if self._taken and not self._by_person[person]:
+                        self._polite_until = now + COURTESY_S
                     return self._take(oldest)
         return None
 
@@ -89,12 +102,14 @@ class Queue:
         self._taken += 1
         self._by_tenant[waiting.tenant_id] += 1
         self._by_tool[waiting.tool] += 1
+        self._by_person[waiting.person_id] += 1
 
     def release(self, waiting: Waiting) -> None:
         """Gives the slots of a call back."""
         self._taken -= 1
         self._by_tenant[waiting.tenant_id] -= 1
         self._by_tool[waiting.tool] -= 1
+        self._by_person[waiting.person_id] -= 1
         hold = self._holds.get(_strand(waiting))
         if hold is not None and hold.until == math.inf:
             del self._holds[_strand(waiting)]
@@ -119,8 +134,10 @@ class Queue:
         self._holds.clear()
 
     def next_at(self, now: float) -> float | None:
-        """When the next hold ends that something waits behind; None where there is none."""
-        untils = (hold.until for strand, hold in self._holds.items() if self._has(strand))
+        """When the next hold ends, or a courtesy, that something waits behind; None where there is none."""
+        untils = [hold.until for strand, hold in self._holds.items() if self._has(strand)]
+        if self._there:
+            untils.append(self._polite_until)
         return min((until for until in untils if now < until < math.inf), default=None)
 
     def drop(self) -> list[Waiting]:
@@ -129,6 +146,13 @@ class Queue:
         self._there.clear()
         self._tenants.clear()
         return there
+
+    def _may_have(self, person: PersonId, now: float) -> bool:
+        """Whether this person may have one more slot, as far as others without one are concerned."""
+        if not self._by_person[person]:
+            return True
+        last = self._slots.in_all >= KEPT_FREE_FROM and self._taken == self._slots.in_all - 1
+        return now >= self._polite_until and not last
 
     def _free(self, strands: dict[Strand, list[Waiting]], now: float) -> Iterator[Waiting]:
         """The oldest call of each strand that may start one."""

@@ -42,6 +42,27 @@ EXECUTING: Final = (
         tests=(f"{QUEUE}::test_a_flood_holds_nobody_up",),
     ),
     Control(
+        name="the last slot is kept for who has none",
+        file="bot/workers/queue.py",
+        old="        return now >= self._polite_until and not last\n",
+        new="        return now >= self._polite_until\n",
+        tests=(f"{QUEUE}::test_the_last_slot_is_for_who_has_none",),
+    ),
+    Control(
+        name="a newcomer's call goes first",
+        file="bot/workers/queue.py",
+        old="        return now >= self._polite_until and not last\n",
+        new="        return not last\n",
+        tests=(f"{QUEUE}::test_who_has_a_call_in_hand_lets_a_newcomer_go_first_for_a_moment",),
+    ),
+    Control(
+        name="a chat's flood waits for the other chats",
+        file="bot/telegram/inbox.py",
+        old="            if len(lane) > FLOOD:\n                await self._let_others_go_first(chat)\n",
+        new="",
+        tests=("tests/unit/telegram/test_lanes.py",),
+    ),
+    Control(
         name="one try for all that is held",
         file="bot/workers/queue.py",
         old="            hold.until = math.inf\n",

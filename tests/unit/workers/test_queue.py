@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.workers.queue import LONGEST_HOLD_S, Queue, Slots
+from bot.workers.queue import COURTESY_S, KEPT_FREE_FROM, LONGEST_HOLD_S, Queue, Slots
 from core.ids import CallId, PersonId, TenantId
 from core.ports import Waiting
 
@@ -50,8 +50,9 @@ def test_nothing_is_over_a_limit_nothing_is_lost_and_slots_are_used(
         queue.put(call)
     running: list[Waiting] = []
     begun: list[Waiting] = []
+    now = 0.0
     while len(begun) < len(calls):
-        fresh = all_of(queue)
+        fresh = all_of(queue, now) + all_of(queue, now := now + COURTESY_S)
         running += fresh
         begun += fresh
         tenants, tools = Counter(c.tenant_id for c in running), Counter(c.tool for c in running)
@@ -59,8 +60,11 @@ def test_nothing_is_over_a_limit_nothing_is_lost_and_slots_are_used(
         assert max(tenants.values()) <= per_tenant
         assert max(tools.values()) <= per_tool
         idle = [c for c in calls if c not in begun]
+        last = in_all >= KEPT_FREE_FROM and len(running) == in_all - 1
+        busy = {c.person_id for c in running} if last else set()
         assert len(running) == in_all or not any(
-            tenants[c.tenant_id] < per_tenant and tools[c.tool] < per_tool for c in idle
+            tenants[c.tenant_id] < per_tenant and tools[c.tool] < per_tool and c.person_id not in busy
+            for c in idle
         )
         queue.release(running.pop(dice.randrange(len(running))))  # type: ignore[attr-defined]
     assert sorted(begun) == sorted(calls)
@@ -89,6 +93,36 @@ def test_a_flood_holds_nobody_up(flood: int, others: int) -> None:
     assert max(first) <= others
     people = [c.person_id for c in begun if c.tenant_id == "flood"]
     assert max(people.index(PersonId(f"person {number}")) for number in range(1, others)) <= others
+
+
+def test_the_last_slot_is_for_who_has_none() -> None:
+    queue = Queue(Slots(in_all=4, per_tenant=4, per_tool=4))
+    for number in range(10):
+        queue.put(wants(number))
+    slow = all_of(queue)
+    assert len(slow) == 3
+    queue.put(wants(50, person="q"))
+    assert queue.next(1.0) == wants(50, person="q")
+    queue.release(wants(50, person="q"))
+    assert queue.next(2.0) is None
+    queue.release(slow[0])
+    assert queue.next(2.0) == wants(3)
+
+
+def test_who_has_a_call_in_hand_lets_a_newcomer_go_first_for_a_moment() -> None:
+    queue = Queue(MANY)
+    queue.put(wants(1))
+    assert queue.next(0.0) == wants(1)
+    queue.put(wants(50, person="q"))
+    assert queue.next(1.0) == wants(50, person="q")
+    queue.put(wants(2))
+    queue.put(wants(51, person="r"))
+    assert queue.next(1.0) == wants(51, person="r")
+    assert queue.next(1.0) is None
+    at = queue.next_at(1.0)
+    assert at == 1.0 + COURTESY_S
+    assert queue.next(at) == wants(2)
+    assert queue.next_at(at) is None
 
 
 def test_one_persons_calls_start_in_their_order_whichever_tool_is_free() -> None:
@@ -137,9 +171,9 @@ def test_a_hold_that_says_when_is_kept_to_and_holds_nobody_else() -> None:
         queue.put(wants(number, person=who, tool="x"))
     queue.put(wants(9, tool="y"))
     queue.put(wants(2, tool="x")._replace(ticket=1))  # somebody who asks for it here is told by the guards
-    assert {int(each.call_id) for each in all_of(queue)} == {7, 8, 9, 2}
+    assert {int(each.call_id) for each in all_of(queue) + all_of(queue, 1.0)} == {7, 8, 9, 2}
     assert queue.next(29.9) is None
-    assert queue.next_at(0.0) == 30.0
+    assert queue.next_at(1.0) == 30.0
     probe = queue.next(30.0)
     assert probe == held
     queue.started(probe)
