@@ -47,6 +47,7 @@ async def test_t26_a_restored_bot_asks_again_and_does_nothing_by_itself(world: W
             await phones.say("member", f"print_label text={paper}")
         first, second = [await card_at(phones, "approver", f"{paper}\n") for paper in ("paper-1", "paper-2")]
         await phones.say("member", "create task: x")
+        await phones.see("member", "Added task #1")
         await settled(product)
         await asyncio.to_thread(backup, settings, file, progress=lambda done, total: None)
         await phones.tap("approver", first, "Approve")
