@@ -17,7 +17,7 @@ from bot.workers.queue import Slots
 from bot.workers.toolstore import RecordsToolStore as RecordsToolStore  # noqa: PLC0414 - made by who builds us
 from bot.workers.toolstore import patiently
 from bot.workers.turns import Turns, all_waiting, stopping
-from bot.workers.units import Begun, Units
+from bot.workers.units import Begun, Tries, Units
 from core.engine import Env, Refused, Started
 from core.errors import Code, CorruptRecord, Refusal, StorageUnavailable
 from core.ids import CallId
@@ -271,8 +271,8 @@ class Executor:
         self._turns.done(turn)
 
     async def _take(self, waiting: Waiting) -> None:
-        releases = self._turns.releases
-        answer = await patiently(lambda: self._start(waiting.call_id))
+        releases, tries = self._turns.releases, Tries()
+        answer = await patiently(lambda: self._start(waiting.call_id, tries))
         if isinstance(answer, Refused):
             log.info("a call was not started", call_id=waiting.call_id, code=answer.refusal.code.value)
             self._put_back(waiting, answer.refusal, releases)
@@ -293,12 +293,12 @@ class Executor:
         """A look at all that waits finds it again: not before a while."""
         self._refused[call_id] = asyncio.get_running_loop().time() + REFUSED_FOR_S
 
-    async def _start(self, call_id: CallId) -> Begun | Refused | None:
+    async def _start(self, call_id: CallId, tries: Tries) -> Begun | Refused | None:
         """None: it stays pending, or was set aside."""
         if self._stopping:
             return None
         try:
-            return await self._units.start(call_id, SYSTEM)
+            return await self._units.start(call_id, SYSTEM, tries)
         except CorruptRecord as corrupt:
             await self._units.set_aside(corrupt)
             self._keep_off(call_id)  # where it is not the call's own row, the call is found again
@@ -325,7 +325,7 @@ class Executor:
         if started.wait_s is not None:
             return await self._rest(waiting, started, hand)
         result = await self._run(started, requester, hand)
-        return await patiently(lambda: self._write(started, result))
+        return await self._written(started, result)
 
     async def _rest(self, waiting: Waiting, started: Started, hand: Hand) -> Started | Outcome | None:
         """Waits for the time of the next try without a slot. Told to stop, the call ends here; where the
@@ -340,8 +340,9 @@ class Executor:
             self._turns.take(waiting)
             return None
         if hand.stop.requested:
-            return await patiently(lambda: self._write(started, STOPPED))
-        return await patiently(lambda: self._units.begin(started))
+            return await self._written(started, STOPPED)
+        tries = Tries()
+        return await patiently(lambda: self._units.begin(started, tries))
 
     async def _run(self, started: Started, requester: Requester, hand: Hand) -> RunResult:
         try:
@@ -366,10 +367,10 @@ class Executor:
             slow.cancel()
         return result
 
-    async def _write(self, started: Started, result: RunResult) -> Started | Outcome | None:
+    async def _written(self, started: Started, result: RunResult) -> Started | Outcome | None:
         """Writes the result. Tried however long the database takes: the tool must not run again."""
-        backoff_s = self._backoff(started) if result.transient else 0.0
-        after = await self._units.settle(started, result, backoff_s=backoff_s)
+        backoff_s, tries = self._backoff(started) if result.transient else 0.0, Tries()
+        after = await patiently(lambda: self._units.settle(started, result, backoff_s=backoff_s, tries=tries))
         if isinstance(after, Started):
             self._metrics.attempt_retried(started.call.tool)
             resilience.info("a call is tried again", attempt=after.attempt.number, wait_s=after.wait_s)

@@ -3,9 +3,9 @@
 Teams take turns, and within a team the people who asked, so that nobody waits behind another's flood. What
 one person asked for starts in the order of its ids. A call takes a slot of all, one of its team's and one of
 its tool's. Who has calls in hand lets those go first who have none: just after one of these began, and always
-to the last slot, so that nobody's slow calls take them all. Where a call was refused because something holds it
-back (a switch, a limit, a breaker), all that its person asked of this tool waits with it: ten thousand held
-calls cost one try, not ten thousand.
+to the last slot, so that nobody's slow calls take them all. Where a call was refused because something holds
+it back (a switch, a limit, a breaker), all that its person asked of this tool waits with it: of ten thousand
+held calls one is tried, not ten thousand.
 """
 
 from __future__ import annotations

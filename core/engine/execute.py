@@ -250,13 +250,14 @@ def attempt(
         not_before=None if wait_s is None else now.real + timedelta(seconds=wait_s),
     )
     records.attempts.add(live)
+    return started_at(records, call, live, wait_s=wait_s)
+
+
+def started_at(records: Records, call: ToolCall, attempt: Attempt, *, wait_s: float | None = None) -> Started:
+    """A call with this attempt in hand, and what it takes back."""
     original = None if call.undo_of is None else records.calls.get(call.undo_of)
-    return Started(
-        call=call,
-        attempt=live,
-        original=None if original is None else view(records, original),
-        wait_s=wait_s,
-    )
+    seen = None if original is None else view(records, original)
+    return Started(call=call, attempt=attempt, original=seen, wait_s=wait_s)
 
 
 def _give_up(records: Records, call: ToolCall, refusal: Refusal, *, now: Now, env: Env) -> None:

@@ -17,14 +17,14 @@ from core.adapters import Carrier, Unavailable
 from core.approvals import consent_digest_of
 from core.engine import breakers
 from core.engine.env import Env
-from core.engine.execute import again, by_whom, conclude, end_attempt
+from core.engine.execute import again, by_whom, conclude, end_attempt, started_at
 from core.engine.facts import gather
 from core.engine.held import pause_words
 from core.errors import Code, Refusal
 from core.ids import CallId
 from core.lifecycle import EXECUTING, Status
 from core.model import SYSTEM, WORKER_LOST, Attempt, Outcome, Started, ToolCall
-from core.ports import Now, Records, view
+from core.ports import Now, Records
 from core.switches import seconds_left
 from core.tool import Retry, RunResult, Tool
 
@@ -154,7 +154,7 @@ def _begin(
         content={"attempt": begun.number, "worker": begun.worker, **by_whom(carrier.adapter)},
         now=now.wall,
     )
-    return _started(records, call, begun)
+    return started_at(records, call, begun)
 
 
 def _barred(facts: guards.Facts) -> Refusal | None:
@@ -175,18 +175,12 @@ def _hold(
     if _patience_ends(records, call, now=now, env=env):
         why = "It was paused for too long." if off is None else f"{off.adapter} did not come back in time."
         return _give_up(records, waited, why, now=now, env=env)
-    held = _started(records, call, waited)
+    held = started_at(records, call, waited)
     if off is not None:
         return replace(held, wait_s=off.retry_after_s, held=True)
     left_s = None if switch is None else seconds_left(switch, now=now.wall)
     by = "" if switch is None else pause_words(switch)
     return replace(held, wait_s=min(left_s or _LOOK_S, _LOOK_S), held=True, held_by=by)
-
-
-def _started(records: Records, call: ToolCall, attempt: Attempt) -> Started:
-    original = None if call.undo_of is None else records.calls.get(call.undo_of)
-    seen = None if original is None else view(records, original)
-    return Started(call=call, attempt=attempt, original=seen)
 
 
 def _next(
