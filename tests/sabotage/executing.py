@@ -143,8 +143,8 @@ EXECUTING: Final = (
     Control(
         name="nothing is begun once the worker stops",
         file="bot/workers/units.py",
-        old="            if self.stopping():\n                return None\n            now",
-        new="            now",
+        old="            if self.stopping():\n                return None\n            # Somebody",
+        new="            # Somebody",
         tests=(f"{HELD_UP}::test_nothing_is_begun_by_a_worker_that_stops_while_the_database_is_held_up",),
     ),
     Control(

@@ -85,8 +85,8 @@ RESILIENCE: Final = (
     Control(
         name="what waits is not begun while its adapter is cut off",
         file="core/engine/retrying.py",
-        old="    held = _started(records, call, waited)\n",
-        new="    return _started(records, call, waited)\n",
+        old="    held = started_at(records, call, waited)\n",
+        new="    return started_at(records, call, waited)\n",
         tests=(f"{BREAKERS}::test_what_waits_looks_again_while_it_is_cut_off",),
     ),
     Control(
