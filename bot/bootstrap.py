@@ -185,7 +185,7 @@ class Countersign:
             reader=self.db.reader,
             env=self.env,
             clock=clock,
-            released=self.executor.wake,
+            released=self.executor.released,
             waits=self.telegram.relay.wake,
         )
         self.schedules = Scheduled(

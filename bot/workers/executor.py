@@ -93,17 +93,13 @@ class Executor:
         self._refused: dict[CallId, float] = {}
         self.heart = Heartbeat(uow=uow, clock=clock, worker=worker, sole=sole, in_hand=self._in_hand)
 
-    def wake(self) -> None:
-        """Calls may be waiting, and what held some back may be over: looks for them."""
+    def released(self, _what: object = None) -> None:
+        """What held calls back may be over: tries them again, those that rest between two tries too."""
+        for hand in self._hands.values():
+            hand.release()
         self._refused.clear()
         self._turns.let_go()
         self._wake.set()
-
-    def released(self, _what: object) -> None:
-        """Something that held calls back changed: tries them again."""
-        for hand in self._hands.values():
-            hand.release()
-        self.wake()
 
     def offer(self, waiting: Waiting) -> None:
         """This call waits: takes it as soon as it is its turn."""

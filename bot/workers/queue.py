@@ -92,8 +92,7 @@ class Queue:
                     continue
                 oldest = min(self._free(strands, now), default=None)
                 if oldest is not None:
-                    if self._taken and not self._by_person[person]:
-                        self._polite_until = now + COURTESY_S
+                    self._greet(person, now)
                     return self._take(oldest)
         return None
 
@@ -146,6 +145,12 @@ class Queue:
         self._there.clear()
         self._tenants.clear()
         return there
+
+    def _greet(self, person: PersonId, now: float) -> None:
+        """Somebody without a call gets one. While others are asked to wait they are not asked to wait longer:
+        one person's quick calls, one after the other, would hold them up for as long as there are any."""
+        if self._taken and not self._by_person[person] and now >= self._polite_until:
+            self._polite_until = now + COURTESY_S
 
     def _may_have(self, person: PersonId, now: float) -> bool:
         """Whether this person may have one more slot, as far as others without one are concerned."""

@@ -36,6 +36,7 @@ MACHINE: Final = "the machine"
 TOLD: Final = "switch"
 """The kind of an outbox message that tells an admin of a switch; the door words it."""
 _MOST_CARDS: Final = 500
+_PAGE: Final = 1000
 _NAMED: Final = 20
 
 
@@ -150,12 +151,13 @@ def is_everywhere(
 def resume_one(
     records: Records, *, by: Principal, switch_id: SwitchId, now: Now, env: Env
 ) -> Resumed | Refused:
-    """Ends this pause, as `resume` does. Another team's is not found."""
-    found = records.switches.get(switch_id)
+    """Ends this pause, as `resume` does. Another team's is not found, nor one that is over, whatever pauses
+    the same today."""
+    found = next((each for each in records.switches.live(now=now.wall) if each.id == switch_id), None)
     try:
         tenant_id = _entitled(records, by, everywhere=False, env=env)
         if found is None or found.tenant_id not in {None, tenant_id}:
-            raise Refusal(Code.NOT_FOUND, "There is no such pause here. Nothing was changed.")
+            raise Refusal(Code.NOT_FOUND, "There is no such pause here any more. Nothing was changed.")
     except Refusal as refusal:
         return refused(records, refusal, verb="resume", by=by, now=now.wall)
     everywhere = found.tenant_id is None
@@ -287,8 +289,15 @@ def _stop(records: Records, switch: Switch, *, by: Principal, now: Now, env: Env
 
 
 def _held(records: Records, switch: Switch, *, env: Env) -> Sequence[CallId]:
-    waiting = records.calls.pending(limit=_MOST_CARDS)
-    return [each for each, tenant_id, tool in waiting if _is_covered(switch, tenant_id, tool, env=env)]
+    """All that wait and are covered, oldest first, however many others wait."""
+    found: list[CallId] = []
+    after: CallId | None = None
+    while True:
+        page = records.calls.pending(after=after, limit=_PAGE)
+        found += (each for each, tenant_id, tool in page if _is_covered(switch, tenant_id, tool, env=env))
+        if len(page) < _PAGE:
+            return found
+        after = page[-1][0]
 
 
 def _is_carried_under(switch: Switch, running: Carried, *, env: Env) -> bool:
@@ -321,7 +330,7 @@ def _tell(
     for tenant_id in _concerned(records, switch):
         _tell_admins(records, switch, kind, tenant_id, but=by.person, now=now)
     held = _held(records, switch, env=env)
-    for call_id in held:
+    for call_id in held[:_MOST_CARDS]:
         call = readable(records, call_id, now=now)
         if call is not None and call.status is Status.PENDING:
             records.outbox.card(call, held=True)

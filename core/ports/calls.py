@@ -70,8 +70,9 @@ class Calls(Protocol):
         """Where this call would wait, whatever its status; None where there is none."""
         ...
 
-    def pending(self, *, limit: int) -> Sequence[tuple[CallId, TenantId, str]]:
-        """All calls in `pending` with their team and tool, oldest first, whoever is to start them."""
+    def pending(self, *, after: CallId | None, limit: int) -> Sequence[tuple[CallId, TenantId, str]]:
+        """All calls in `pending` with their team and tool, oldest first, beginning after one, whoever is to
+        start them."""
         ...
 
     def asked(self, tenant_id: TenantId, *, limit: int) -> Sequence[CallId]:

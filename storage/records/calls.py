@@ -82,7 +82,12 @@ _TO_START: Final = Statement(
 _PLACE: Final = Statement(select(_c.id, _c.tenant_id, _c.requester_id, _c.tool).where(_c.id == arg("id_")))
 _PENDING: Final = Statement(
     select(_c.id, _c.tenant_id, _c.tool)
-    .where(_c.status == "pending", _c.status.in_(["proposed", "pending"]), _NOT_SET_ASIDE)
+    .where(
+        _c.status == "pending",
+        _c.status.in_(["proposed", "pending"]),
+        _c.id > arg("after_id"),
+        _NOT_SET_ASIDE,
+    )
     .order_by(_c.id)
     .limit(arg("most"))
 )
@@ -187,9 +192,10 @@ class Calls:
         row = self._session.one(_PLACE, id_=call_id)
         return None if row is None else Waiting(*row)
 
-    def pending(self, *, limit: int) -> Sequence[tuple[CallId, TenantId, str]]:
-        """All calls in `pending` with their team and tool, oldest first."""
-        return [(CallId(row[0]), TenantId(row[1]), row[2]) for row in self._session.all(_PENDING, most=limit)]
+    def pending(self, *, after: CallId | None, limit: int) -> Sequence[tuple[CallId, TenantId, str]]:
+        """All calls in `pending` with their team and tool, oldest first, beginning after one."""
+        rows = self._session.all(_PENDING, after_id=after or "", most=limit)
+        return [(CallId(row[0]), TenantId(row[1]), row[2]) for row in rows]
 
     def asked(self, tenant_id: TenantId, *, limit: int) -> Sequence[CallId]:
         """The tenant's calls that wait for a signature, newest first."""

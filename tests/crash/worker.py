@@ -103,7 +103,7 @@ async def _work(pipe: Connection, orders: WorkerOrders) -> None:
             case "take":
                 taking.append(asyncio.get_running_loop().create_task(executor.run_executor_loop()))
             case "wake":
-                executor.wake()
+                executor.released()
             case "recover":
                 await executor.recover()
             case "go":

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from bot.clock import SystemClock
 from bot.workers.executor import Executor, RecordsToolStore
+from bot.workers.pausing import Pauses
 from core.engine import Proposed, Refused, Started
 from core.errors import StorageUnavailable, ToolError
 from core.ids import CallId
@@ -48,7 +49,16 @@ async def working(world: World, *tools: Tool, polite_s: float = 0.0, **more: Any
     )
     world.db.writer.listen("pending", executor.offer)
     world.db.writer.listen("stop", executor.stop)
-    world.db.writer.listen("switch", executor.released)
+    pauses = Pauses(
+        uow=world.db.writer,
+        reader=world.db.reader,
+        env=world.env,
+        clock=clock,
+        released=executor.released,
+        waits=lambda _chat: None,
+    )
+    await pauses.look()
+    world.db.writer.listen("switch", pauses.changed)
     try:
         yield executor
     finally:
@@ -284,6 +294,31 @@ async def test_a_call_that_waits_to_be_tried_again_does_not_hold_up_the_end(worl
             await executor.drain(60.0)
         assert executor.running == 0
     assert (await world.call(call)).status is Status.RUNNING
+
+
+async def test_what_a_pause_held_between_two_tries_goes_on_once_it_is_over(world: World) -> None:
+    held = asyncio.Event()
+
+    async def pauses_and_fails(_arguments: Note, context: ToolContext) -> ToolResult:
+        if context.attempt > 1:
+            return ToolResult(text="done")
+        await paused(world)
+        raise ToolError("busy", error_class="busy", transient=True)
+
+    def watch(call_id: CallId) -> None:
+        progress = executor.progress_of(call_id)
+        if progress is not None and "paused" in progress.text:
+            held.set()
+
+    retry = Retry(attempts=3, within_s=7200.0, first_wait_s=0.01, longest_wait_s=0.01, jitter_s=0.01)
+    again = tool("again", run=pauses_and_fails, idempotent=True, retry=retry)
+    async with working(world, again, on_progress=watch) as executor:
+        call = await world.propose("again")
+        async with asyncio.timeout(10):
+            await held.wait()
+        await resumed(world)
+        await ended(world, call)
+    assert (await world.call(call)).status is Status.COMPLETED
 
 
 async def test_a_team_is_not_held_up_by_the_flood_of_another(sqlite_world: World) -> None:

@@ -228,6 +228,9 @@ async def test_the_time_to_start_begins_when_a_step_may_start(world: World) -> N
     world.clock.advance(23 * 3600)
     await world.expire()
     assert await statuses(world, run) == "pending pending"
+    waits = refusal_of(await world.start((await steps(world, run))[1], principal("ann"))).refusal
+    assert waits.message.endswith("waits for step 1.")
+    assert await statuses(world, run) == "pending pending"
     await execute(world, run, 1)
     second = (await steps(world, run))[1]
     assert second.start_by is not None

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from core.engine import Proposed, Refused, Started
+from core.engine import Proposed, Refused, Started, switches
 from core.engine.held import viewed
 from core.engine.members import at_machine
 from core.engine.switches import (
@@ -213,6 +213,35 @@ async def test_pausing_again_replaces_and_the_same_again_changes_nothing(world: 
     await stopped(world)
     assert len(await live(world)) == 1
     assert code_of(await resumed(world, target=Target.TOOL, name="nope")) == "not_found"
+
+
+async def test_a_button_of_a_pause_that_is_over_resumes_nothing(world: World) -> None:
+    """Also not what pauses just the same today."""
+    first = await stopped(world)
+    serious = await stopped(world, reason="second, serious")
+    stale = await world.unit(
+        lambda r: resume_one(
+            r, by=principal("dan"), switch_id=first.id, now=world.clock.moment, env=world.env
+        )
+    )
+    assert code_of(stale) == "not_found"
+    assert [each.id for each in await live(world)] == [serious.id]
+
+
+async def test_a_pause_holds_what_waits_behind_however_many_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(switches, "_PAGE", 2)
+    monkeypatch.setattr(switches, "_MOST_CARDS", 2)
+    for _ in range(5):
+        await world.propose("low_once")
+    held = [await world.propose("low_again") for _ in range(3)]
+    before = len(world.sql("SELECT * FROM outbox WHERE card_id IS NOT NULL"))
+    answer = await paused(world, target=Target.TOOL, name="low_again")
+    assert isinstance(answer, Paused)
+    assert answer.waiting == len(held)
+    after = world.sql("SELECT call_id FROM outbox o JOIN cards c ON c.id = o.card_id ORDER BY o.id")
+    assert {row[0] for row in after[before:]} <= {each.id for each in held}
 
 
 @pytest.mark.parametrize(

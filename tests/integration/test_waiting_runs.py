@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from core.engine.restored import make_safe
 from core.lifecycle import Status
 from core.model import Role
 from tests.integration.runs_stage import APART, a_run, execute, for_workers, statuses, steps
@@ -77,6 +78,20 @@ async def test_a_new_approver_is_shown_the_run(world: World) -> None:
     await world.role("bob", Role.APPROVER)
     await rerouted(world)
     assert chat_of("bob") in cards(world, run.record.id)
+
+
+async def test_after_a_restore_a_step_is_asked_for_again_however_long_it_had_waited_for_another(
+    world: World,
+) -> None:
+    run = await a_run(world, "high_once", "low_once")
+    world.clock.advance(hours=23)
+    await world.approve((await steps(world, run))[0])
+    world.clock.advance(hours=23)
+    now = world.clock.moment
+    await world.unit(
+        lambda records: make_safe(records, taken_at=now.wall, source="a backup", now=now, env=world.env)
+    )
+    assert await statuses(world, run) == "proposed proposed"
 
 
 async def test_one_step_is_given_more_time(world: World) -> None:

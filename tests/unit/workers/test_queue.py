@@ -125,6 +125,24 @@ def test_who_has_a_call_in_hand_lets_a_newcomer_go_first_for_a_moment() -> None:
     assert queue.next_at(at) is None
 
 
+def test_one_persons_quick_calls_keep_nobody_waiting_for_longer() -> None:
+    """Each of them is a newcomer's again; whoever has one call running waits for the first of them only."""
+    queue = Queue(MANY)
+    queue.put(wants(1))
+    assert queue.next(0.0) == wants(1)
+    for number in range(100):
+        queue.put(wants(50 + number, person="q"))
+    quick = queue.next(1.0)
+    queue.put(wants(2))
+    now = 1.0
+    while quick is not None and quick.person_id == "q":
+        queue.release(quick)
+        now += COURTESY_S / 4
+        quick = queue.next(now)
+    assert quick == wants(2)
+    assert now <= 1.0 + 2 * COURTESY_S
+
+
 def test_one_persons_calls_start_in_their_order_whichever_tool_is_free() -> None:
     queue = Queue(Slots(in_all=9, per_tenant=9, per_tool=1))
     for number, tool in ((3, "x"), (1, "x"), (2, "y"), (4, "z")):
