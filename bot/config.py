@@ -12,7 +12,7 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -45,7 +45,13 @@ from bot.config_webhooks import WebhookSettings
 from core.errors import ConfigError
 from core.redaction import MASK, Redactor
 
-_DATABASE: Final = r"sqlite(\+aiosqlite)?:///(?!:memory:)[^?#]+|postgresql://[^\s]+"
+_SQLITE: Final = re.compile(r"sqlite(\+aiosqlite)?:///(?!:memory:)[^?#]+")
+_POSTGRESQL: Final = re.compile(
+    r"(?!.*%(?:00|(?![0-9A-Fa-f]{2})))postgresql://(?:[^\s/@]*@)?"
+    r"(?:\[[^\s/?\]]+\]|[^\s/:?@\[]*)(?::[0-9]{0,5})?(?:/[^\s?]*)?(?:\?\S*)?"
+)
+"""What libpq and SQLAlchemy read alike. Of a wrong % libpq would show the whole password."""
+_PASSWORD: Final = re.compile(r"://[^:/@]*:([^/@]+)@|[?&](?:ssl)?password=([^&]+)")
 
 
 class TelegramSettings(Section):
@@ -103,13 +109,17 @@ class StorageSettings(Section):
 
     folder: Path = Field(default=Path("data"), description="a folder that Countersign may write to")
     url: SecretStr | None = Field(
-        default=None, description="sqlite:///FILE, or postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+        default=None,
+        description="sqlite:///FILE, or postgresql://USER:PASSWORD@HOST:PORT/DATABASE (PORT a number; "
+        "@, / and % in a password as %40, %2F and %25)",
     )
 
     @field_validator("url")
     @classmethod
     def _is_a_database(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not re.fullmatch(_DATABASE, value.get_secret_value()):
+        if value is not None and not any(
+            kind.fullmatch(value.get_secret_value()) for kind in (_SQLITE, _POSTGRESQL)
+        ):
             raise ValueError("not the address of a database")
         return value
 
@@ -241,9 +251,9 @@ class Settings(Section):
     def secrets(self) -> tuple[str, ...]:
         """Every secret among the settings, for `core.redaction.Redactor`."""
         fields = [getattr(getattr(self, section), key) for section, key in sorted(_SECRETS)]
-        password = urlsplit(str(self.storage.database)).password
         plain = [value.get_secret_value() for value in fields if isinstance(value, SecretStr)]
-        return (*plain, *([unquote(password)] if password else []))
+        url = self.storage.url
+        return (*plain, *(() if url is None else _passwords(url.get_secret_value())))
 
 
 SECTIONS: Final[Mapping[str, type[Section]]] = {
@@ -292,6 +302,19 @@ def load(path: Path | None, *, environ: Mapping[str, str], data: Path | None = N
         raise ConfigError(told(problems)) from None
 
 
+def holds_secret(path: Path) -> bool:
+    """Whether a secret stands in this config file itself. Raises ConfigError where it cannot be read."""
+    given = {key: str(item.value) for key, item in from_file(path, KEYS).items()}
+    proxy, url = given.get(("telegram", "proxy"), ""), given.get(("storage", "url"), "")
+    # An address is a secret by what stands in it.
+    return bool(given.keys() & (_SECRETS - {("telegram", "proxy")}) or "@" in proxy or _passwords(url))
+
+
+def _passwords(address: str) -> list[str]:
+    """What is secret in the address of a database."""
+    return [unquote(first or second) for first, second in _PASSWORD.findall(address)]
+
+
 def _lay_over(below: dict[Key, Given], above: Mapping[Key, Given]) -> None:
     """Puts `above` on top. A secret given above also takes the place of its file below, and vice versa."""
     for file_key, key in _FILES.items():
@@ -323,6 +346,9 @@ def _problem(detail: ErrorDetails, given: Mapping[Key, Given]) -> str:
 def _shown(key: Key, value: object) -> str:
     if key in _SECRETS:
         return MASK
+    if isinstance(value, str):  # it fits nothing, so that its parts may be anywhere
+        value = re.sub(r"(?i)(?<=password=)[^&]*", MASK, value)
+        value = re.sub(r"(?<=://).*(?=@)", MASK, value)
     plain = isinstance(value, int | Decimal) and not isinstance(value, bool)
     text = Redactor().clean(str(value) if plain else repr(value))
     return text if len(text) <= 80 else text[:79] + "…"

@@ -31,9 +31,3 @@ class LimitSettings(Section):
     def rates(self) -> RateLimits:
         """The limits as the engine takes them."""
         return RateLimits(per_user=self.per_user, per_tenant=self.per_tenant, per_tool=self.per_tool)
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """The limits that are set, for people."""
-        given = {"user": self.per_user, "team": self.per_tenant, "tool": self.per_tool}
-        return tuple(f"{limit} per {whose}" for whose, limit in given.items() if limit)

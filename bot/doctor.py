@@ -17,7 +17,7 @@ from typing import Any, Final
 import aiohttp
 from msgspec import Struct
 
-from bot.config import Settings
+from bot.config import Settings, holds_secret
 from bot.health import LOW_DISK_BYTES
 from core.adapters import Adapter
 from core.errors import ConfigError
@@ -184,11 +184,11 @@ def _space(folder: Path) -> Check:
 
 
 def _secret_files(settings: Settings, config: Path | None) -> Iterable[Check]:
-    inline = settings.telegram.token is not None or settings.http.key is not None
     files = {
         "telegram.token_file": settings.telegram.token_file,
         "http.key_file": settings.http.key_file,
-        "config": config if inline else None,
+        "metrics.token_file": settings.metrics.token_file,
+        "config": config if config is not None and holds_secret(config) else None,
     }
     for name, path in files.items():
         if path is not None and path.is_file() and path.stat().st_mode & _OTHERS:

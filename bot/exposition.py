@@ -13,11 +13,12 @@ from msgspec import Struct, field
 
 from bot.clock import SystemClock
 from bot.machine import Machine
-from bot.metrics import Durations, Metrics
+from bot.metrics import EXECUTED, Durations, Metrics
 from core.alarms import ASIDE_FOR
 from core.lifecycle import Status
 from core.model import Backlog, BreakerState
 from core.ports import Now, Reader, Records
+from core.registry import ToolRegistry
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -47,12 +48,14 @@ class Exposition:
         clock: SystemClock,
         machine: Machine,
         audit: Callable[[], Sequence[str] | None],
+        registry: ToolRegistry,
     ) -> None:
         self._metrics = metrics
         self._reader = reader
         self._clock = clock
         self._machine = machine
         self._audit = audit
+        self._registry = registry
 
     async def scrape(self) -> bytes:
         """All metrics as text. Raises StorageUnavailable where the records cannot be read."""
@@ -61,7 +64,8 @@ class Exposition:
         now = self._clock.both()
         gauges = await self._reader.read(lambda records: list(_gauges(records, now=now)))
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(_Collector([*_families(self._metrics), *map(_gauge, [*gauges, *self._others()])]))
+        families = _families(self._metrics, [tool.name for tool in self._registry])
+        registry.register(_Collector([*families, *map(_gauge, [*gauges, *self._others()])]))
         return generate_latest(registry)
 
     def _others(self) -> Iterator[Gauge]:
@@ -81,14 +85,16 @@ class _Collector:
         return self._families
 
 
-def _families(metrics: Metrics) -> Iterator[Metric]:
+def _families(metrics: Metrics, tools: Iterable[str]) -> Iterator[Metric]:
     from prometheus_client.core import (  # noqa: PLC0415 - see above
         CounterMetricFamily,
         HistogramMetricFamily,
     )
 
     executed = CounterMetricFamily("tasks_executed", "Calls executed.", labels=["tool", "status"])
-    for (tool, status), count in sorted(metrics.calls.copy().items()):
+    # From 0 on: what comes into being with 1 is no increase to Prometheus.
+    none = {(tool, status.value): 0 for tool in tools for status in EXECUTED}
+    for (tool, status), count in sorted((none | metrics.calls.copy()).items()):
         executed.add_metric([tool, status], count)
     yield executed
     took = HistogramMetricFamily("task_duration_seconds", "How long calls took.", labels=["tool"])
@@ -126,9 +132,11 @@ def _gauges(records: Records, *, now: Now) -> Iterator[Gauge]:
         {"proposed": proposed.count, "pending": pending.count, "running": len(running)},
         label="status",
     )
-    longest = max(((now.wall - each.at).total_seconds() for each in running), default=0.0)
+    ran = [(now.wall - each.at).total_seconds() for each in running if not each.waits]
     yield _one("countersign_approval_wait_seconds", "How long the oldest waits.", _age(proposed, now.wall))
-    yield _one("countersign_longest_run_seconds", "How long the longest running call has run.", longest)
+    yield _one(
+        "countersign_longest_run_seconds", "How long the longest running call has run.", max(ran, default=0.0)
+    )
     yield _one("countersign_outbox_depth", "Messages that wait to go out.", outbox.count)
     yield _one("countersign_outbox_lag_seconds", "How long the oldest of them waits.", _age(outbox, now.wall))
     yield _one("countersign_inbox_backlog", "Updates that were not handled yet.", inbox.count)

@@ -32,9 +32,10 @@ def before_of(what: Kept, *, older: timedelta, now: datetime) -> datetime:
 
 
 def forget_files(folder: Path, *, before: datetime) -> int:
-    """Takes away the logs of calls that nothing was written to since then; how many."""
+    """Takes away the logs of calls, and what was rotated of them, that nothing was written to since then;
+    how many."""
     gone = 0
-    for path in folder.glob("*.jsonl"):
+    for path in folder.glob("*.jsonl*"):
         with contextlib.suppress(OSError):
             if path.stat().st_mtime < before.timestamp():
                 path.unlink()

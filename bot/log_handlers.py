@@ -8,6 +8,7 @@ import re
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import partial
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler, WatchedFileHandler
 from pathlib import Path
@@ -60,6 +61,9 @@ class File(Safe, WatchedFileHandler):
         super().__init__(path, encoding="utf-8")
         self.redactor = redactor
 
+    def _open(self) -> TextIOWrapper:
+        return _opened(self.baseFilename)
+
 
 class Rotated(Safe, RotatingFileHandler):
     """Rotates the file itself, by its size."""
@@ -69,7 +73,7 @@ class Rotated(Safe, RotatingFileHandler):
         self.redactor = redactor
 
     def _open(self) -> TextIOWrapper:
-        return open(self.baseFilename, "a", encoding="utf-8", opener=_for_us_alone)
+        return _opened(self.baseFilename)
 
 
 class Calls(Safe):
@@ -162,5 +166,6 @@ def _of_resilience(record: logging.LogRecord) -> bool:
     return record.name.startswith(RESILIENCE) or code in _HELD
 
 
-def _for_us_alone(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+def _opened(path: str) -> TextIOWrapper:
+    """The end of a file that, where it is new, is nobody else's on this machine."""
+    return open(path, "a", encoding="utf-8", opener=partial(os.open, mode=0o600))

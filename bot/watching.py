@@ -58,6 +58,7 @@ class Watching:
             clock=clock,
             machine=self.machine,
             audit=lambda: self.auditor.problems,
+            registry=env.registry,
         )
         self.look = watch.look
         token = settings.metrics.token

@@ -232,7 +232,7 @@ def _calls(kind: Kind, tenant: TenantId, found: Sequence[Doing], how: str) -> It
 def _long_runs(facts: Facts) -> Iterator[Finding]:
     """One alarm a team, however many there are: it names the longest."""
     limit = timedelta(seconds=RULES[Kind.LONG_RUN].at_least)
-    long = [doing for doing in facts.running if facts.now - doing.at >= limit]
+    long = [doing for doing in facts.running if not doing.waits and facts.now - doing.at >= limit]
     for tenant in sorted({doing.tenant_id for doing in long}):
         of_it = [doing for doing in long if doing.tenant_id == tenant]
         first = min(of_it, key=lambda doing: doing.at)

@@ -71,7 +71,14 @@ class Pages(Protocol):
         """A page of calls, newest first."""
         ...
 
-    async def waiting_for(self, member: Membership, *, limit: int = DEFAULT_LIMIT) -> Sequence[HistoryRow]:
+    async def waiting_for(
+        self,
+        member: Membership,
+        *,
+        accounts: frozenset[AccountId] | None = None,
+        newer_than: CallId | None = None,
+        limit: int = DEFAULT_LIMIT,
+    ) -> Sequence[HistoryRow]:
         """Proposed calls that this member may decide, oldest first."""
         ...
 

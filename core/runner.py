@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
-from typing import Final
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, TypeGuard
 
 from msgspec.structs import replace
 
@@ -13,6 +14,7 @@ from core.errors import CountersignError, InvalidInput, ToolError
 from core.lifecycle import Status
 from core.live import Partial
 from core.model import Started
+from core.parsing.text import storable
 from core.registry import ToolRegistry, validate
 from core.tool import Cancellation, RunResult, Tool, ToolContext, ToolFault, ToolResult
 
@@ -21,6 +23,10 @@ GRACE_S: Final = 5.0
 """How long a tool may take to stop after it was told to. After that nobody knows what it still does."""
 POLITE_S: Final = 2.0
 """How long a tool that is asked to stop may take to end by itself, before it is cancelled."""
+LONGEST_WAIT_S: Final = 31_536_000.0
+"""A year. What a tool wants to be waited for is cut to that: far longer ones lead out of the calendar."""
+_UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
+"""What not every database can hold, as `core.parsing.text.storable` says."""
 
 
 class ToolRunner:
@@ -45,12 +51,18 @@ class ToolRunner:
     async def run(self, started: Started, context: ToolContext) -> RunResult:
         """Runs one attempt to its end and tells what became of it. Counts it in the tool's metrics."""
         begun = self._monotonic()
-        result = _with_partial(await self._guarded(started, context), context.partial)
+        try:
+            result = self._cleaned(_with_partial(await self._guarded(started, context), context.partial))
+        except Exception:  # noqa: BLE001 - raised here, it would leave the call running until its lease ends
+            result = _bad_result()
         duration_ms = round((self._monotonic() - begun) * 1000)
         if self._registry.find(started.call.tool) is not None:
             self._registry.observe(started.call.tool, status=result.status, duration_ms=duration_ms)
-        error = None if result.error is None else self._clean(result.error)
-        return replace(result, duration_ms=duration_ms, error=error, text=self._clean(result.text))
+        return replace(result, duration_ms=duration_ms)
+
+    def _cleaned(self, result: RunResult) -> RunResult:
+        error = None if result.error is None else _kept(self._clean(result.error))
+        return replace(result, error=error, text=_kept(self._clean(result.text)))
 
     async def _guarded(self, started: Started, context: ToolContext) -> RunResult:
         if context.cancellation.requested:
@@ -59,11 +71,9 @@ class ToolRunner:
             tool = self._registry.get(started.call.tool)
             work = self._work(tool, started, context)
         except CountersignError as error:
-            return _failed(
-                error.message, "invalid_input" if isinstance(error, InvalidInput) else "tool_error"
-            )
+            return _failed(error, "invalid_input" if isinstance(error, InvalidInput) else "tool_error")
         except Exception as error:  # noqa: BLE001 - preparing input runs the tool's own validators
-            return _failed(_message(error), type(error).__name__)
+            return _failed(error, type(error).__name__)
         task = asyncio.ensure_future(_contained(work))
         asked = await _ended_or_asked(task, context.cancellation, seconds=tool.timeout_s)
         if task.done():
@@ -140,10 +150,10 @@ async def _ended_or_asked(
 
 def _with_partial(result: RunResult, partial: Partial) -> RunResult:
     """A call that did not complete keeps what its tool had by then, where it gave nothing else back."""
-    there = partial.text or partial.data is not None
-    if not there or result.status is Status.COMPLETED or result.text or result.data is not None:
+    if result.status is Status.COMPLETED or result.text or result.data is not None:
         return result
-    if not _storable(ToolResult(text=partial.text, data=partial.data)):
+    kept = ToolResult(text=partial.text, data=partial.data)
+    if not _is_proper(kept) or kept == ToolResult():
         return result
     if result.status is Status.INTERRUPTED:  # it has no outcome yet that could keep more than words
         return replace(result, error=f"{result.error} Until then: {partial.text}")
@@ -158,13 +168,18 @@ async def _contained(work: Awaitable[ToolResult]) -> ToolResult:
         raise ToolError(f"The tool tried to end the process: {error}", error_class="exit") from None
 
 
-def _storable(result: ToolResult) -> bool:
-    """Whether the result can be kept: JSON and whole Unicode."""
-    try:
-        json.dumps([result.data, result.text, dict(result.references)], ensure_ascii=False).encode()
-    except (TypeError, ValueError, RecursionError):
+def _is_proper(result: object) -> TypeGuard[ToolResult]:
+    """Whether it is what a tool may give back, and its data and references can be kept: JSON and whole
+    Unicode. Its text need not be: `_kept` sees to that, as to the text of an error."""
+    if not isinstance(result, ToolResult) or not isinstance(result.error, ToolFault | None):
         return False
-    return True
+    try:
+        json.dumps(result.data, ensure_ascii=False, allow_nan=False).encode()
+        words = [word for pair in dict(result.references).items() for word in pair]
+        texts = all(isinstance(word, str) for word in (result.text, *words))
+        return texts and isinstance(result.references, Mapping) and all(map(storable, words))
+    except Exception:  # noqa: BLE001 - whatever was handed over may raise anything where it is looked at
+        return False
 
 
 def _settle(task: asyncio.Future[ToolResult], *, idempotent: bool = False) -> RunResult:
@@ -175,8 +190,8 @@ def _settle(task: asyncio.Future[ToolResult], *, idempotent: bool = False) -> Ru
     if error is not None:
         return _raised(error, idempotent=idempotent)
     result: object = task.result()
-    if not isinstance(result, ToolResult) or not _storable(result):
-        return replace(_failed(FALLBACK_ERROR, "bad_result"), healthy=False)
+    if not _is_proper(result):
+        return _bad_result()
     if result.error is not None:
         failed = _refused(result.error)
         return replace(failed, text=result.text, data=result.data, references=result.references)
@@ -197,13 +212,13 @@ def _raised(error: BaseException, *, idempotent: bool) -> RunResult:
     if not isinstance(error, ToolError):
         lost = idempotent and isinstance(error, TimeoutError | ConnectionError)
         return replace(
-            _failed(_message(error), type(error).__name__),
+            _failed(error, type(error).__name__),
             transient=lost,
             healthy=False,
             unclear=lost and not isinstance(error, ConnectionRefusedError),
         )
     if error.unclear:
-        unclear = _failed(error.message or FALLBACK_ERROR, error.error_class)
+        unclear = _failed(error.message, error.error_class)
         return replace(unclear, status=Status.INTERRUPTED, healthy=False)
     return _refused(error)
 
@@ -211,27 +226,48 @@ def _raised(error: BaseException, *, idempotent: bool) -> RunResult:
 def _refused(error: ToolError | ToolFault) -> RunResult:
     """The envelope of a failure that its tool tells of. Whoever says no in so many words, works."""
     return replace(
-        _failed(error.message or FALLBACK_ERROR, error.error_class),
+        _failed(error.message, error.error_class),
         transient=error.transient,
-        retry_after_s=error.retry_after_s,
+        retry_after_s=_wait_of(error.retry_after_s),
         healthy=not error.transient,
     )
 
 
-def _failed(message: str, error_class: str) -> RunResult:
+def _bad_result() -> RunResult:
+    """The envelope of what is none: nobody can say what was done."""
+    return replace(_failed(FALLBACK_ERROR, "bad_result"), healthy=False)
+
+
+def _failed(said: object, error_class: object) -> RunResult:
     return RunResult(
         status=Status.FAILED,
         text="",
         data=None,
         references={},
-        error=message,
-        error_class=error_class,
+        error=_words(said, FALLBACK_ERROR),
+        error_class=_words(error_class, "tool_error"),
         duration_ms=0,
     )
 
 
-def _message(error: BaseException) -> str:
-    return str(error).strip() or FALLBACK_ERROR
+def _words(said: object, otherwise: str) -> str:
+    """What was said, as text that can be kept; `otherwise` where that is nothing, or cannot be told."""
+    try:
+        return _kept(str(said or "")).strip() or otherwise
+    except Exception:  # noqa: BLE001 - an exception of a tool's own may break where it is to tell of itself
+        return otherwise
+
+
+def _kept(text: str) -> str:
+    """The text with a sign in the place of what not every database can hold."""
+    return _UNSTORABLE.sub("\ufffd", text)
+
+
+def _wait_of(seconds: object) -> float | None:
+    """How long a tool wants to be waited for; None where that is no length of time."""
+    if isinstance(seconds, int | float) and seconds >= 0:
+        return min(seconds, LONGEST_WAIT_S)
+    return None
 
 
 def _ignore(task: asyncio.Future[ToolResult]) -> None:

@@ -29,9 +29,9 @@ from storage.database import Address
 from storage.findings import Head
 from storage.looking import opened, snapshot
 from storage.mirror import SUFFIX, event_of
-from storage.schema import audit_heads
+from storage.schema import audit_events, audit_heads
 from storage.sqlite import connect
-from storage.statements import Session, Statement
+from storage.statements import Session, Statement, arg
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
@@ -44,6 +44,11 @@ _PAGES: Final = 1_000
 _BLOCK: Final = 1 << 20
 _MOST_MANIFEST: Final = 16 << 20
 _HEADS: Final = Statement(select(audit_heads.c.tenant_id, audit_heads.c.seq, audit_heads.c.hash))
+_HASH: Final = Statement(
+    select(audit_events.c.hash).where(
+        audit_events.c.tenant_id == arg("tenant"), audit_events.c.seq == arg("number")
+    )
+)
 
 Progress = Callable[[int, int], None]
 """Told how much of how much is copied."""
@@ -323,12 +328,13 @@ def _take(source: object, to: Path, part: Part, file: Path) -> None:
         raise ConfigError(f"{part.name} in {file} was altered or damaged. Nothing was restored.")
 
 
-def newer_than(manifest: Manifest, database: Address) -> TenantId | None:
-    """A chain of the database that the backup does not have whole: records that would be lost; or None."""
+def lost_by(copy: Address, database: Address) -> TenantId | None:
+    """A chain of the database whose end the copy does not have: it goes further, or went another way, and
+    the copy in its place would lose that; or None."""
     with opened(database) as link, snapshot(link) as session:
         there = heads_of(session)
-    for tenant, (seq, digest) in sorted(there.items()):
-        kept = manifest.chains.get(tenant, (0, ""))
-        if seq > kept[0] or (seq == kept[0] and digest != kept[1]):
-            return TenantId(tenant)
+    with opened(copy) as link, snapshot(link) as session:
+        for tenant, (seq, digest) in sorted(there.items()):
+            if seq and session.one(_HASH, tenant=tenant, number=seq) != (digest,):
+                return TenantId(tenant)
     return None

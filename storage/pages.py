@@ -11,7 +11,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.exc import DBAPIError
 
 from core.errors import Code, CorruptRecord, InvalidInput, StorageUnavailable
-from core.ids import CallId, TenantId
+from core.ids import AccountId, CallId, TenantId
 from core.lifecycle import Status
 from core.model import Membership, PolicyDecision
 from core.policy.evaluate import eligible
@@ -97,18 +97,26 @@ class SqlPages:
             older=listed[-1].id if more_older else None,
         )
 
-    async def waiting_for(self, member: Membership, *, limit: int = DEFAULT_LIMIT) -> Sequence[HistoryRow]:
-        """Proposed calls of the member's tenant that this member may decide, oldest first.
+    async def waiting_for(
+        self,
+        member: Membership,
+        *,
+        accounts: frozenset[AccountId] | None = None,
+        newer_than: CallId | None = None,
+        limit: int = DEFAULT_LIMIT,
+    ) -> Sequence[HistoryRow]:
+        """Proposed calls of the member's tenant (or of these accounts of it) that this member may decide,
+        oldest first; those next newer than a cursor, or the oldest ones.
 
         A call that cannot be read is left out: nobody may decide it. Raises InvalidInput for a
         limit out of range.
         """
         _check_limit(limit)
         found: list[_Key] = []
-        after = ""
+        after = newer_than or ""
         async with self._connected() as connection:
             while len(found) < limit:
-                rows = (await connection.execute(_proposed(member.tenant_id, after))).all()
+                rows = (await connection.execute(_proposed(member.tenant_id, accounts, after))).all()
                 found += [row for row in rows if _may_decide(row, member)]
                 if len(rows) < _BATCH:
                     break
@@ -213,13 +221,14 @@ def _one_walk(
     return statement.order_by(_c.id.desc() if newest_first else _c.id).limit(count)
 
 
-def _proposed(tenant_id: TenantId, after: str) -> Select[Any]:
-    return (
+def _proposed(tenant_id: TenantId, accounts: frozenset[AccountId] | None, after: str) -> Select[Any]:
+    statement = (
         select(tool_calls)
         .where(_c.tenant_id == tenant_id, _c.status == Status.PROPOSED.value, _c.id > after)
         .order_by(_c.id)
         .limit(_BATCH)
     )
+    return statement if accounts is None else statement.where(_c.account_id.in_(sorted(accounts)))
 
 
 def _may_decide(row: _Key, member: Membership) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 from psycopg.pq import TransactionStatus
-from sqlalchemy import make_url
+from sqlalchemy import URL, make_url
 
 from core.errors import ConfigError
 from storage.migrate import upgrade
@@ -171,8 +171,11 @@ class Postgresql:
 
     @property
     def shown(self) -> str:
-        """Host and database."""
-        return self._url.set(drivername="postgresql", username=None, password=None).render_as_string()
+        """Host and database. Not the query, which may hold a password too."""
+        url = self._url
+        return URL.create(
+            "postgresql", host=url.host, port=url.port, database=url.database
+        ).render_as_string()
 
     def connect(
         self, *, read_only: bool = False, alone: bool = False, patient: bool = True

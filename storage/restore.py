@@ -21,8 +21,8 @@ from storage.backup import (
     Manifest,
     Progress,
     check_file,
+    lost_by,
     manifest_of,
-    newer_than,
     sync_folder,
     unpack,
 )
@@ -63,11 +63,14 @@ def restoring(
     _check_fits(manifest, database, file)
     make_folder(folder)
     with alone(lock):
-        _check_replaceable(manifest, database, force=force)
+        if not isinstance(database, Path):
+            _check_empty(database)
         staging = Path(tempfile.mkdtemp(prefix=".countersign-restore-", dir=folder))
         try:
             unpack(file, staging, progress=progress)
             staged = Staged(manifest=manifest, database=_ready(database, staging), folder=staging)
+            if isinstance(database, Path) and not force:
+                _check_nothing_lost(staged, database)
             yield staged
             _place(staged, database, folder, now=now)
         finally:
@@ -88,19 +91,27 @@ def _check_fits(manifest: Manifest, database: Address, file: Path) -> None:
         )
 
 
-def _check_replaceable(manifest: Manifest, database: Address, *, force: bool) -> None:
+def _check_empty(database: str) -> None:
     backend = backend_of(database)
-    if backend.revision() is None:
-        return
-    if not isinstance(database, Path):
+    if backend.revision() is not None:
         raise ConfigError(
             f"The database {backend.shown} holds records. Make a new, empty one and name it in storage.url."
         )
-    lost = None if force else newer_than(manifest, database)
+
+
+def _check_nothing_lost(staged: Staged, database: Path) -> None:
+    """Raises ConfigError also where that cannot be told, since the file is damaged."""
+    try:
+        if backend_of(database).revision() is None:
+            return
+        lost = lost_by(staged.database, database)
+    except ConfigError as error:
+        told = "--force puts the backup in its place; what is there is moved aside."
+        raise ConfigError(f"{error.message} {told}") from None
     if lost is not None:
         raise ConfigError(
-            f"{database} holds records that the backup of {manifest.at:%d %b %Y %H:%M} UTC does not have "
-            f"(the audit of {lost}). --force puts the backup in their place; they are moved aside."
+            f"{database} holds records that the backup of {staged.manifest.at:%d %b %Y %H:%M} UTC does not "
+            f"have (the audit of {lost}). --force puts the backup in their place; they are moved aside."
         )
 
 

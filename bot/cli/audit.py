@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -85,7 +87,8 @@ def export_command(
 def _write(output: Path, lines: Iterable[bytes]) -> int:
     count = 0
     try:
-        with output.open("wb") as file:
+        # A new file is nobody else's, as the records are.
+        with open(output, "wb", opener=partial(os.open, mode=0o600)) as file:
             for line in lines:
                 count += 1
                 file.write(line)

@@ -39,7 +39,8 @@ def _adapters(settings: Settings) -> Sequence[Adapter]:
 def _database(settings: Settings) -> Sequence[Check]:
     found = examine(settings.storage.database, settings.storage.folder / AUDIT)
     if found.problem:
-        return [bad("database", found.problem, "Name the right one in storage.url or with --data.")]
+        remedy = "Name the right one in storage.url or with --data; where it is damaged, restore a backup."
+        return [bad("database", found.problem, remedy)]
     if found.revision is None:
         return [untold("database", f"no records at {found.shown} yet; the first start makes them")]
     if found.revision < found.newest:

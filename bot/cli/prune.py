@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -15,6 +15,8 @@ from bot.cli.progress import share
 
 if TYPE_CHECKING:
     from core.model import Person
+
+_MOST: Final = timedelta(days=36_525)
 
 
 def prune(
@@ -67,8 +69,10 @@ def _duration(text: str) -> timedelta:
         older: timedelta = TypeAdapter(Duration).validate_python(text)
     except ValidationError:
         older = timedelta(0)
-    if older < LEAST:
-        raise typer.BadParameter('a duration of 2 days or more, such as "90d"', param_hint="--older-than")
+    if not LEAST <= older <= _MOST:
+        raise typer.BadParameter(
+            'a duration from 2 days to 100 years, such as "90d"', param_hint="--older-than"
+        )
     return older
 
 
@@ -84,13 +88,16 @@ def erase(
 ) -> None:
     """Takes away a person's content from the records and the audit, for good. Every chain still holds.
 
-    The bot must be stopped, and their calls have ended. Backups that were made before still hold it.
+    The bot must be stopped, and their calls have ended. Backups that were made before still hold it,
+    and so do the folders before-restore-… in the data folder. With --json it needs --yes.
     """
     settings = settings_of(config, data)
     from bot.cli import kept
 
+    if as_json and not yes:
+        raise typer.BadParameter("needed with --json, where nobody is asked", param_hint="--yes")
     person = kept.person_of(settings, who)
-    if not yes and not as_json:
+    if not yes:
         _ask(person)
     erased, lines = kept.erase_person(settings, person.id)
     events = sum(erased.events.values())
@@ -98,7 +105,8 @@ def erase(
     def show(_: object) -> None:
         say(f"Erased: the content of {len(erased.calls)} calls and {events} audit events of {person.name}.")
         say(f"  {lines} lines of the audit mirror were blanked. `countersign audit verify` still holds.")
-        say("  What they were sent in their own chat stays on their phone. Old backups still hold it.")
+        say("  What they were sent in their own chat stays on their phone.")
+        say("  Old backups still hold it, and so do the folders before-restore-… in the data folder.")
 
     told = {"calls": len(erased.calls), "events": erased.events, "mirror_lines": lines}
     answer({"person_id": person.id, **told}, as_json=as_json, show=show)

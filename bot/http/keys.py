@@ -24,9 +24,9 @@ PUBLIC: Final = ("ES256", "RS256")
 KEPT_S: Final = 600.0
 """A JWKS that was fetched is used for so long."""
 ASKED_AGAIN_S: Final = 60.0
+"""For a kid that is not known it is fetched anew, not more often than this."""
 AWAY_S: Final = 5
 """Without any keys the issuer is asked so often: not at every request of whoever likes."""
-"""For a kid that is not known it is fetched anew, not more often than this."""
 Fetch = Callable[[str], Awaitable[bytes]]
 """Gets a document from an address. Raises OSError where it cannot."""
 

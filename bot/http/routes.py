@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final, TypeVar
 
 from aiohttp import web
@@ -121,7 +122,7 @@ async def calls(request: web.Request, door: Door, caller: Caller) -> web.Respons
     await door.reader.read(lambda records: guards.check(facts_of(records, by=caller.by), guards.ENTRY))
     by = caller.by
     if bodies.wants_waiting(request):
-        return answered({"calls": await _waiting(request, door, caller), "next_token": None})
+        return answered(await _waiting(request, door, caller))
     page = await door.pages.history(
         HistoryFilter(
             tenant_id=caller.claims.tenant,
@@ -167,18 +168,15 @@ ROUTES: Final = (
 )
 
 
-async def _waiting(request: web.Request, door: Door, caller: Caller) -> list[shapes.Shape]:
-    claims, accounts = caller.claims, caller.by.account_ids
+async def _waiting(request: web.Request, door: Door, caller: Caller) -> shapes.Shape:
+    """A page of what waits for the caller, and the token to go on with where more does."""
+    claims, limit = caller.claims, bodies.read_limit(request)
     role = next(iter(caller.by.roles), Role.MEMBER)
     member = Membership(tenant_id=claims.tenant, person_id=claims.person, role=role, name="")
-    rows = await door.pages.waiting_for(member, limit=bodies.read_limit(request))
-
-    def within(records: Records) -> set[CallId]:
-        calls = (records.calls.get(each.id) for each in rows)
-        return {each.id for each in calls if each and (accounts is None or each.account_id in accounts)}
-
-    seen = await door.reader.read(within)
-    return [shapes.row(each) for each in rows if each.id in seen]
+    waiting = partial(door.pages.waiting_for, member, accounts=caller.by.account_ids)
+    rows = await waiting(newer_than=bodies.read_cursor(request), limit=limit)
+    more = len(rows) == limit and await waiting(newer_than=rows[-1].id, limit=1)
+    return {"calls": [shapes.row(each) for each in rows], "next_token": rows[-1].id if more else None}
 
 
 async def _vote(request: web.Request, door: Door, caller: Caller, vote: Vote) -> web.Response:

@@ -114,7 +114,11 @@ def _until(body: PauseBody, *, now: datetime) -> datetime | None:
         raise InvalidInput(field="for_s", given=str(body.for_s), allowed="give until or for_s, not both")
     if body.for_s is not None:
         return now + timedelta(seconds=body.for_s)
-    return None if body.until is None else body.until.astimezone(UTC)
+    try:
+        return None if body.until is None else body.until.astimezone(UTC)
+    except OverflowError:  # at an end of the calendar: in UTC it lies beyond it
+        allowed = "it lies ahead, by a year at most"
+        raise InvalidInput(field="until", given=str(body.until), allowed=allowed) from None
 
 
 def _id(request: web.Request) -> SwitchId:

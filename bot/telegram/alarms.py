@@ -57,6 +57,5 @@ def _seen(records: Records, turn: Turn, argument: str, message_id: int) -> Toast
     )
     if isinstance(answer, Refused):
         return toasts.refusal(answer.refusal)
-    if records.cards.at(turn.chat.id, message_id) is None:  # the tap names a message; a card is none of ours
-        say(records, turn, render.seen(answer, now=turn.now.wall), edit=message_id)
+    say(records, turn, render.seen(answer, now=turn.now.wall), edit=message_id)
     return toasts.done()

@@ -28,7 +28,7 @@ from bot.telegram.render import lists, texts
 from bot.telegram.render.message import Shown
 from bot.telegram.render.run import by_itself
 from bot.telegram.replies import say
-from bot.telegram.turn import Turn, known_person, place, settle
+from bot.telegram.turn import Turn, known_person, place, rest_of, settle
 from core.engine import Refused, cancel
 from core.engine.held import viewed
 from core.engine.members import code_hash, join
@@ -40,12 +40,6 @@ from core.model import Principal, Role, ToolCall
 from core.ports import Records
 
 Act = Callable[[Turn, Message], Awaitable[None]]
-
-
-def rest_of(message: Message) -> str:
-    """What follows the command."""
-    text = message.text or message.caption or ""
-    return text.partition(" ")[2].strip()
 
 
 def _caller(records: Records, turn: Turn) -> Principal:
@@ -111,7 +105,9 @@ def _tools(records: Records, turn: Turn, by: Principal, rest: str) -> Shown:
 
 def _whoami(records: Records, turn: Turn, by: Principal, rest: str) -> Shown:
     person = known_person(records, turn)
-    return texts.whoami(person, next(iter(by.roles)), turn.team(records), user_id=turn.user.id)
+    role, team = next(iter(by.roles)), turn.team(records)
+    group = None if turn.private else turn.chat.id
+    return texts.whoami(person, role, team, user_id=turn.user.id, group=group)
 
 
 def _settings(records: Records, turn: Turn, by: Principal, rest: str) -> Shown:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from itertools import count
 from typing import Final
@@ -19,6 +20,8 @@ GROUP_EVERY: Final = 3
 """In groups only every third time."""
 EARLY: Final = 2
 """A harmless call has no message before its end; one that takes so many seconds gets it while it runs."""
+MOST_LOST: Final = 100
+"""So many messages that are gone are remembered; one that is forgotten is tried once more."""
 
 
 class Following:
@@ -38,6 +41,11 @@ class Following:
         self._refresh = refresh
         self._early = early
         self._followed: set[CallId] = set()
+        self._lost: deque[tuple[int, int]] = deque(maxlen=MOST_LOST)
+
+    def lost(self, chat: int, message_id: int) -> None:
+        """This message cannot be edited: no progress is shown there."""
+        self._lost.append((chat, message_id))
 
     def takes_up(self, call_id: CallId) -> bool:
         """Whether nobody follows this call yet; from now on somebody does."""
@@ -69,7 +77,8 @@ class Following:
                 said.setdefault(card.chat, _NOTHING)
             elif card.message_id is not None:
                 said[card.chat] = progress
-                self._refresh(card.chat, card.message_id)
+                if (card.chat, card.message_id) not in self._lost:
+                    self._refresh(card.chat, card.message_id)
             elif turn >= EARLY:
                 said[card.chat] = _NOTHING
                 self._early(card)

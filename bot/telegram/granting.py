@@ -102,9 +102,8 @@ def tapped(records: Records, turn: Turn, argument: str, message_id: int) -> Toas
         if isinstance(revoked, Refused):
             return toasts.refusal(revoked.refusal)
         toast = toasts.revoked()
-    if records.cards.at(turn.chat.id, message_id) is None:
-        after = GrantId(found) if kind == "p" and found is not None else None
-        say(records, turn, page(records, turn, by, after=after), edit=message_id)
+    after = GrantId(found) if kind == "p" and found is not None else None
+    say(records, turn, page(records, turn, by, after=after), edit=message_id)
     return toast
 
 

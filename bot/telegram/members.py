@@ -15,9 +15,10 @@ from bot.telegram.replies import reply, say
 from bot.telegram.turn import Turn, known_person
 from core.engine import Refused
 from core.engine.members import RoleChanged, code_hash, end_invite, invite, open_invites, set_role
+from core.engine.tenants import spoken_for
 from core.errors import Code, Refusal
 from core.ids import PersonId, TenantId
-from core.model import Channel, Membership, Principal, Role
+from core.model import Channel, Membership, Person, Principal, Role
 from core.ports import Records
 
 INVITE_FOR: Final = timedelta(days=7)
@@ -56,9 +57,9 @@ async def tap(turn: Turn, argument: str, message_id: int) -> Toast:
     """A tap on /members: shows, asks, or changes a role and tells the person."""
     wanted = read_member_tap(argument)
     toast, changed = await turn.effect("members", lambda r: _tapped(r, turn, wanted, message_id))
-    if changed is not None and changed.role is not None:
-        role = changed.role
-        for chat in await turn.front.reader.read(lambda r: _private_chats(r, changed.person.id)):
+    if changed is not None:
+        role, chats = await turn.front.reader.read(lambda r: _in_private(r, turn, changed.person))
+        for chat in chats:
             await turn.front.registered(chat, role)
     return toast
 
@@ -166,6 +167,12 @@ def _one(records: Records, turn: Turn, member: Membership) -> Shown:
 def _member(records: Records, turn: Turn, person_id: PersonId) -> Membership | None:
     members = records.people.members(turn.tenant(records))
     return next((member for member in members if member.person_id == person_id), None)
+
+
+def _in_private(records: Records, turn: Turn, person: Person) -> tuple[Role | None, list[int]]:
+    """As what somebody speaks in private today, perhaps for another team (None: for none), and where."""
+    team = spoken_for(records, person, home=turn.front.home)
+    return records.people.role(team, person.id), _private_chats(records, person.id)
 
 
 def _private_chats(records: Records, person_id: PersonId) -> list[int]:

@@ -85,7 +85,7 @@ async def set_general(bot: Bot, registry: ToolRegistry) -> None:
         log.warning("the command menu could not be set", error=str(error))
 
 
-async def set_for(bot: Bot, registry: ToolRegistry, chat: int, role: Role) -> None:
+async def set_for(bot: Bot, registry: ToolRegistry, chat: int, role: Role | None) -> None:
     """The menu of one private chat: admins get theirs, for whoever is none (any more) it is the general one.
     Fails before the person has opened the bot."""
     scope = BotCommandScopeChat(chat)

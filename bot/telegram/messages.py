@@ -48,6 +48,7 @@ class _Heard(Struct, frozen=True, kw_only=True):
     speaker: Speaker
     dialogue: Dialogue | None
     about_a_call: bool
+    under_a_card: bool  # in reply to one: no answer to a question that was asked elsewhere
     replies_to_what_is_under_way: bool  # to a message of this bot of which it is not known yet what it is
 
 
@@ -67,7 +68,8 @@ async def said(turn: Turn, message: Message) -> None:
         await turn.effect("stranger", lambda records: _no_access(records, turn, message))
         return
     plain = _without_mention(text, turn.front.bot_username)
-    if answers and pausing.asks_why(heard.dialogue, turn):
+    quoted = message.forward_origin is not None
+    if answers and not (heard.under_a_card or quoted) and pausing.asks_why(heard.dialogue, turn):
         await pausing.reasoned(turn, plain)
         return
     if heard.about_a_call:
@@ -81,7 +83,7 @@ async def said(turn: Turn, message: Message) -> None:
         now=turn.now.wall,
         timezone=heard.speaker.timezone,
         currency=heard.speaker.currency,
-        quoted=message.forward_origin is not None,
+        quoted=quoted,
     )
     if await scheduling.said(turn, message, plain, context, heard.dialogue):
         return
@@ -165,13 +167,13 @@ def _hear(records: Records, turn: Turn, message: Message) -> _Heard:
             dialogue = records.dialogues.get(turn.chat.id, speaker.person.id)
     text = _without_mention(message.text or message.caption or "", turn.front.bot_username)
     about = replying.is_about_a_call(records, turn, message, text, dialogue)
+    under_a_card = _under_a_card(records, turn, message)
     return _Heard(
         speaker=speaker,
         dialogue=dialogue,
         about_a_call=about,
-        replies_to_what_is_under_way=not about
-        and _to_the_bot(turn, message)
-        and _unknown(records, turn, message),
+        under_a_card=under_a_card,
+        replies_to_what_is_under_way=_to_the_bot(turn, message) and not (about or under_a_card),
     )
 
 
@@ -181,9 +183,9 @@ def _to_the_bot(turn: Turn, message: Message) -> bool:
     return replied is not None and replied.from_user is not None and replied.from_user.id == turn.front.bot_id
 
 
-def _unknown(records: Records, turn: Turn, message: Message) -> bool:
+def _under_a_card(records: Records, turn: Turn, message: Message) -> bool:
     replied = message.reply_to_message
-    return replied is not None and records.cards.at(turn.chat.id, replied.message_id) is None
+    return replied is not None and records.cards.at(turn.chat.id, replied.message_id) is not None
 
 
 def _answered(turn: Turn, dialogue: Dialogue, text: str, context: ParseContext) -> Understood:

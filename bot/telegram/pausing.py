@@ -14,7 +14,7 @@ from bot.telegram.render.message import Shown
 from bot.telegram.render.times import zone_of
 from bot.telegram.render.toasts import Toast
 from bot.telegram.replies import say
-from bot.telegram.turn import Turn, known_person, settle
+from bot.telegram.turn import Turn, known_person, rest_of, settle
 from core.engine import Refused
 from core.engine.held import stopped_for
 from core.engine.switches import (
@@ -41,13 +41,13 @@ ANSWERED_WITHIN: Final = timedelta(minutes=10)
 
 async def paused(turn: Turn, message: Message) -> None:
     """/pause, alone or with what, until when and why."""
-    rest = _rest(message)
+    rest = rest_of(message)
     await turn.effect("command", lambda records: _pause_command(records, turn, message, rest))
 
 
 async def resumed(turn: Turn, message: Message) -> None:
     """/resume, alone or with what."""
-    rest = _rest(message)
+    rest = rest_of(message)
     await turn.effect("command", lambda records: _resume_command(records, turn, rest))
 
 
@@ -205,8 +205,7 @@ def _tapped(records: Records, turn: Turn, argument: str, message_id: int) -> Toa
     if kind == "r" and found is not None:
         return _resume_one(records, turn, by, SwitchId(found), message_id)
     if argument == "l":
-        if by.person is not None:
-            records.dialogues.drop(turn.chat.id, by.person)
+        _asked(records, turn, by)
         return _shown(records, turn, texts.left(), message_id)
     return toasts.unknown_button()
 
@@ -236,9 +235,8 @@ def _resume_one(records: Records, turn: Turn, by: Principal, switch_id: SwitchId
 
 
 def _shown(records: Records, turn: Turn, shown: Shown, message_id: int) -> Toast:
-    """Puts it in place of the message that was tapped; a card is none of ours and stays."""
-    if records.cards.at(turn.chat.id, message_id) is None:
-        say(records, turn, shown, edit=message_id)
+    """Puts it in place of the message that was tapped."""
+    say(records, turn, shown, edit=message_id)
     return toasts.done()
 
 
@@ -259,7 +257,3 @@ def _caller(records: Records, turn: Turn) -> Principal:
     person = known_person(records, turn)
     settle(records, turn)
     return turn.caller(records, person)
-
-
-def _rest(message: Message) -> str:
-    return (message.text or message.caption or "").partition(" ")[2].strip()

@@ -20,6 +20,7 @@ from core.guards import visible
 from core.ids import TenantId, read_short_id
 from core.model import Principal, Role, ToolCall
 from core.parsing import Candidate, Reading, Understood, understand
+from core.parsing.text import first_word
 from core.ports import Records
 
 EXPLAIN = "explain"
@@ -28,13 +29,13 @@ _CONFIRMED = "I would first ask whether this is meant."
 
 def command(records: Records, turn: Turn, by: Principal, rest: str) -> Shown:
     """/policy, or /policy explain with a call or a text. Nothing is proposed."""
-    word, _, said = rest.partition(" ")
+    word, said = first_word(rest)
     if not rest:
         return _page(records, turn, by)
-    if word.lower() != EXPLAIN or not said.strip():
+    if word.lower() != EXPLAIN or not said:
         return render.cannot_explain("I can explain one call, or what you would say.")
     try:
-        return _explained(records, turn, by, said.strip())
+        return _explained(records, turn, by, said)
     except Refusal as refusal:
         return texts.refusal(refusal)
 

@@ -295,15 +295,13 @@ class Relay:
             return 0.0
         await self._pace.wait(chat)
         outgoing = Outgoing(shown=self._render(subject), edit=message_id)
-        answer = await self._sender.put(chat, outgoing)
+        answer = await self._sender.put(chat, outgoing, anew=False)  # no record would name the new message
+        if isinstance(answer, Gone):
+            self._following.lost(chat, message_id)
         if not isinstance(answer, Later):
             return 0.0
-        if answer.throttled:
-            self._on_throttled(chat)
-        # No row in the outbox remembers this wait, and what is queued meanwhile must not come before its end.
-        self._held[chat] = self._clock.real() + timedelta(seconds=answer.seconds)
         self._stale.setdefault(chat, set()).add(message_id)
-        return answer.seconds
+        return self._hold(chat, answer)
 
     async def _send_early(self, chat: int) -> float | None:
         """Sends what has no message yet of a call that runs. Only then is it recorded, so that a process that
@@ -323,9 +321,20 @@ class Relay:
             return 0.0
         await self._pace.wait(chat)
         answer, card, _ = await self._send_card(subject, silent=False)
-        if isinstance(answer, Delivered):
+        if card.message_id is not None:  # also where its file comes later
             await self._uow.run("relay.sent", lambda records: records.cards.shown(card))
-        return 0.0
+        if not isinstance(answer, Later):
+            return 0.0
+        self._unsent.setdefault(chat, set()).add(card_id)
+        return self._hold(chat, answer)
+
+    def _hold(self, chat: int, answer: Later) -> float:
+        """Seconds to wait. No row in the outbox remembers them, and what is queued meanwhile must not come
+        before their end."""
+        if answer.throttled:
+            self._on_throttled(chat)
+        self._held[chat] = self._clock.real() + timedelta(seconds=answer.seconds)
+        return answer.seconds
 
     def _held_for(self, chat: int) -> float:
         """Seconds for which a message beside the outbox was told to wait; 0 or less once they are over."""

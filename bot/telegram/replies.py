@@ -20,7 +20,10 @@ def say(
     edit: int | None = None,
     ask: str | None = None,
 ) -> None:
-    """Queues one message of the turn's team to where the turn is; otherwise as `reply`."""
+    """Queues one message of the turn's team to where the turn is; otherwise as `reply`. A card is never
+    written over, and nothing is sent instead: a tap names the message that it is on, and may be forged."""
+    if edit is not None and records.cards.at(turn.chat.id, edit) is not None:
+        return  # what a card shows may be signed by a word, so it follows from what is recorded alone
     reply(
         records,
         turn.tenant(records),

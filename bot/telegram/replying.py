@@ -176,9 +176,10 @@ def _reply_to_card(one: Said) -> None:
 
 
 def _was_written_before(one: Said) -> bool:
-    """Whether the call changed after the words were written: they name no revision, as a button does."""
+    """Whether the call changed after the words were written: they name no revision, as a button does. When
+    they were written is known to the second: of one and the same nobody knows which came first."""
     written_at = int(one.message.date.timestamp())
-    return one.call.revision > 1 and written_at < int(one.call.changed_at.timestamp())
+    return one.call.revision > 1 and written_at <= int(one.call.changed_at.timestamp())
 
 
 def _decide(one: Said, vote: Vote, comment: str, *, revision: int) -> Decided | Refused:

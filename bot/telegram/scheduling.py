@@ -16,7 +16,7 @@ from bot.telegram.render import texts
 from bot.telegram.render.message import Shown
 from bot.telegram.replies import say
 from bot.telegram.schedules import reading
-from bot.telegram.turn import Turn, context_of, keep, known_person, place
+from bot.telegram.turn import Turn, context_of, keep, known_person, place, rest_of
 from core.digest import Json
 from core.engine import Refused
 from core.engine.schedules import Wanted, add
@@ -70,7 +70,7 @@ async def said(
 
 async def command(turn: Turn, message: Message) -> None:
     """/schedule with such a sentence."""
-    text = (message.text or message.caption or "").partition(" ")[2].strip()
+    text = rest_of(message)
     context = await turn.front.reader.read(lambda records: context_of(records, turn))
     when = read_when(text, context=context)
     heard = None if when is None else _of(when, context, turn.front.env.registry)

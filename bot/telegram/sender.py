@@ -57,12 +57,13 @@ class Sender:
         self._api = Api(bot)
         self._retry_s = retry_s
 
-    async def put(self, chat: int, outgoing: Outgoing) -> Answer:
-        """Sends a message, or replaces the one it names; sends it anew where that one is gone."""
+    async def put(self, chat: int, outgoing: Outgoing, *, anew: bool = True) -> Answer:
+        """Sends a message, or replaces the one it names; sends it `anew` where that one is gone, else it is
+        `Gone`."""
         try:
             return await self._tried(lambda: self._put(chat, outgoing))
         except BadRequest as error:
-            if outgoing.edit is not None and _cannot_edit(error):
+            if outgoing.edit is not None and anew and _cannot_edit(error):
                 return await self.put(chat, sent_anew(outgoing))
             if "not modified" in error.message.lower() and outgoing.edit is not None:
                 return Delivered(outgoing.edit)

@@ -23,6 +23,7 @@ from core.model import Membership, Person
 from core.parsing.dates import read_date
 from core.parsing.language import ENGLISH
 from core.parsing.money import CURRENCIES
+from core.parsing.text import first_word
 from core.ports import Records
 
 OFF: Final = "off"
@@ -70,8 +71,7 @@ def tapped(records: Records, turn: Turn, argument: str, message_id: int) -> Toas
     if after is None:
         return toasts.unknown_button()
     records.people.save_settings(after)
-    if records.cards.at(turn.chat.id, message_id) is None:
-        say(records, turn, page(records, turn, after), edit=message_id)
+    say(records, turn, page(records, turn, after), edit=message_id)
     return toasts.saved(value if name in {"tz", "cur"} else f"{name} {value}")
 
 
@@ -94,7 +94,7 @@ def changed(person: Person, name: str, value: str, *, place: Place) -> Person | 
 def said(person: Person, words: str, *, place: Place) -> Person | None:
     """The same from words: "Europe/Lisbon", "chf", "quiet 22-7", "away 3d", "stand-in Bob". None for words
     that name nothing that can be set."""
-    name, _, rest = words.strip().partition(" ")
+    name, rest = first_word(words)
     named = _NAMES.get(name.casefold())
     if named is not None:
         return changed(person, named, rest, place=place)

@@ -47,28 +47,30 @@ def came_to(records: Records, turn: Turn, person: Person, tenant_id: TenantId) -
 
 async def tap(turn: Turn, argument: str, message_id: int) -> Toast:
     """A tap on /team; the menu of commands follows the role in the team."""
-    toast, answer = await turn.effect("team", lambda r: _tapped(r, turn, argument, message_id))
-    if answer is not None and turn.private:
-        await turn.front.registered(turn.chat.id, answer.role)
+    toast, changed = await turn.effect("team", lambda r: _tapped(r, turn, argument, message_id))
+    if changed:
+        speaker = await turn.front.reader.read(turn.speaker)
+        await turn.front.registered(turn.chat.id, speaker.role)
     return toast
 
 
-def _tapped(records: Records, turn: Turn, argument: str, message_id: int) -> tuple[Toast, SpeaksFor | None]:
+def _tapped(records: Records, turn: Turn, argument: str, message_id: int) -> tuple[Toast, bool]:
+    """What to say, and whether the person speaks for another team from now on: only in private."""
     what, tenant_id = argument[:1], TenantId(argument[1:])
     person = known_person(records, turn)
     role = records.people.role(tenant_id, person.id)
     if not turn.private or what not in {render.SWITCH, render.LEAVE, render.LEAVE_SURELY}:
-        return toasts.unknown_button(), None
+        return toasts.unknown_button(), False
     if what == render.SWITCH:
         return _switch(records, turn, turn.caller(records, person), tenant_id, message_id)
     tenant = records.people.tenant(tenant_id)
     if role is None or tenant is None:
         say(records, turn, _teams(records, turn, person), edit=message_id)
-        return Toast("You do not belong to this team any more.", alert=True), None
+        return Toast("You do not belong to this team any more.", alert=True), False
     if what == render.LEAVE:
         say(records, turn, render.confirm_leaving(tenant), edit=message_id)
-        return Toast(""), None
-    return _leave(records, turn, person, tenant, role, message_id), None
+        return Toast(""), False
+    return _leave(records, turn, person, tenant, role, message_id)
 
 
 def _speak_for(records: Records, turn: Turn, by: Principal, tenant_id: TenantId) -> SpeaksFor | Refused:
@@ -81,24 +83,24 @@ def _speak_for(records: Records, turn: Turn, by: Principal, tenant_id: TenantId)
 
 def _switch(
     records: Records, turn: Turn, by: Principal, tenant_id: TenantId, message_id: int
-) -> tuple[Toast, SpeaksFor | None]:
+) -> tuple[Toast, bool]:
     answer = _speak_for(records, turn, by, tenant_id)
     say(records, turn, _teams(records, turn, known_person(records, turn)), edit=message_id)
     if isinstance(answer, Refused):
-        return toasts.refusal(answer.refusal), None
-    return Toast(f"You speak for {answer.tenant.name} now."), answer
+        return toasts.refusal(answer.refusal), False
+    return Toast(f"You speak for {answer.tenant.name} now."), True
 
 
 def _leave(
     records: Records, turn: Turn, person: Person, tenant: Tenant, role: Role, message_id: int
-) -> Toast:
+) -> tuple[Toast, bool]:
     by = principal(person.id, tenant.id, role)
     answer = leave(records, by=by, now=turn.now, env=turn.front.env)
     if isinstance(answer, Refused):
         say(records, turn, _teams(records, turn, person), edit=message_id)
-        return toasts.refusal(answer.refusal)
+        return toasts.refusal(answer.refusal), False
     say(records, turn, render.left(tenant), edit=message_id)
-    return toasts.done()
+    return toasts.done(), True
 
 
 def _teams(records: Records, turn: Turn, person: Person, *, note: str = "") -> Shown:

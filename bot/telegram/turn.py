@@ -23,6 +23,7 @@ from core.engine.tenants import spoken_for
 from core.ids import AccountId, ConversationId, PersonId, TenantId
 from core.model import Channel, Conversation, Identity, Person, Principal, Role, Tenant
 from core.parsing import ParseContext
+from core.parsing.text import first_word
 from core.ports import Now, Reader, Records, UnitOfWork
 from core.queries import Pages
 
@@ -52,7 +53,8 @@ class Wake(Protocol):
 
 class Front(Struct, frozen=True, kw_only=True):
     """What all turns share. `home` is the bot's own tenant, for whoever speaks for no other (a turn's is
-    `Turn.tenant`); `registered` sets the command menu of a private chat whose person has a role."""
+    `Turn.tenant`); `registered` sets the command menu of a private chat by its
+    person's role (None: they belong to no team)."""
 
     uow: UnitOfWork
     reader: Reader
@@ -61,7 +63,7 @@ class Front(Struct, frozen=True, kw_only=True):
     relay: Wake
     api: Api
     pages: Pages
-    registered: Callable[[int, Role], Awaitable[None]]
+    registered: Callable[[int, Role | None], Awaitable[None]]
     home: TenantId
     bot_id: int
     bot_username: str
@@ -210,6 +212,11 @@ def context_of(records: Records, turn: Turn) -> ParseContext:
     """How this person writes dates and amounts."""
     speaker = turn.speaker(records)
     return ParseContext(now=turn.now.wall, timezone=speaker.timezone, currency=speaker.currency)
+
+
+def rest_of(message: Message) -> str:
+    """What follows the command, whatever white space stands between."""
+    return first_word(message.text or message.caption or "")[1]
 
 
 def place(records: Records, turn: Turn, owner: PersonId | None) -> Conversation:

@@ -42,8 +42,7 @@ def _tapped(records: Records, turn: Turn, argument: str, message_id: int) -> Toa
     answer = replay(records, WebhookId(found), by=by, now=turn.now)
     if isinstance(answer, Refused):
         return toasts.refusal(answer.refusal)
-    if records.cards.at(turn.chat.id, message_id) is None:
-        say(records, turn, _page(records, turn), edit=message_id)
+    say(records, turn, _page(records, turn), edit=message_id)
     return toasts.replaying(answer.letters)
 
 

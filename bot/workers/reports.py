@@ -79,16 +79,25 @@ class Reports:
             await self._woken.wait()
 
     async def catch_up(self) -> None:
-        """Writes the report of every run that has ended and has none. Raises OSError, StorageUnavailable."""
+        """Writes the report of every run that has ended and has none, and passes over what no report can be
+        made of. Raises OSError, StorageUnavailable."""
         while True:
             found = await self._reader.read(
                 lambda records: records.signals.finished(self._reached, limit=BATCH)
             )
             for signal in found:
-                await self._write(signal)
+                await self._try_write(signal)
                 self._reached = signal.seq
             if not found:
                 return
+
+    async def _try_write(self, signal: Signal) -> None:
+        try:
+            await self._write(signal)
+        except (OSError, StorageUnavailable):
+            raise
+        except Exception:  # raised here, one record would end the product, at each start again
+            log.exception("a run cannot be reported", run=signal.subject)
 
     async def _write(self, signal: Signal) -> None:
         run = await self._reader.read(lambda records: _run_of(records, signal))

@@ -52,10 +52,10 @@ class Patience(Struct, frozen=True, kw_only=True):
     timeout_s: float = 10.0
 
     def wait(self, tries: int, answer: NotTaken, *, chance: float) -> float:
-        """Seconds before the next try, as they ask for or by the rule."""
-        if answer.after_s is not None:
-            return min(answer.after_s, MOST_WAIT_S)
-        return min(self.first_s * 2.0 ** (tries - 1), self.longest_s) * (1 + chance / 4)
+        """Seconds before the next try: by the rule, or longer where they ask for it. Whoever asks for less
+        would be out of tries at once."""
+        least_s = min(self.first_s * 2.0 ** (tries - 1), self.longest_s) * (1 + chance / 4)
+        return max(least_s, min(answer.after_s or 0.0, MOST_WAIT_S))
 
     def is_over(self, tries: int, answer: NotTaken) -> bool:
         """Whether this was the last try."""
@@ -65,13 +65,14 @@ class Patience(Struct, frozen=True, kw_only=True):
 class _Due(Struct, frozen=True, kw_only=True):
     """What is to be sent to a webhook now: dead letters that are sent again, then what follows the cursor.
     `body` None: it cannot be read. `reached`: nothing before this place is for it; `more`: there may be more
-    behind it."""
+    behind it. `waits`: it is too early, and nobody has looked for what follows."""
 
     webhook: Webhook
     again: Sequence[tuple[DeadLetter, Signal | None, bytes | None]]
     fresh: Sequence[tuple[Signal, bytes | None]]
     reached: int
     more: bool = False
+    waits: bool = False
 
 
 class Webhooks:
@@ -176,7 +177,7 @@ class Webhooks:
         letters = records.webhooks.asked(webhook.id, limit=BATCH)
         again = [(letter, signal, self._body(records, signal)) for letter, signal in _found(records, letters)]
         if again or webhook.not_before > self._clock.real():
-            return _Due(webhook=webhook, again=again, fresh=(), reached=webhook.cursor)
+            return _Due(webhook=webhook, again=again, fresh=(), reached=webhook.cursor, waits=not again)
         newest = records.signals.newest()
         found = records.signals.after(webhook.tenant_id, max(webhook.cursor, lane.seen), limit=BATCH)
         oldest = self._clock.now() - TTL
@@ -194,23 +195,25 @@ class Webhooks:
         )
 
     def _body(self, records: Records, signal: Signal | None) -> bytes | None:
-        """What is sent of a signal; None where it cannot be read."""
+        """What is sent of a signal; None where it cannot be read or told."""
         try:
             told = None if signal is None else told_of(records, signal, registry=self._registry)
+            return None if told is None else _json(told)
         except CorruptRecord as corrupt:
             log.error("a signal cannot be told", table=corrupt.table, row=corrupt.row_id)
-            return None
-        return None if told is None else _json(told)
+        except (TypeError, ValueError):  # not all errors: those of the database are for the reader
+            log.exception("a signal cannot be told", number=None if signal is None else signal.seq)
+        return None
 
     async def _send(self, sent: _Sent) -> None:
-        due, now = sent.due, self._clock.real()
+        due = sent.due
         for letter, signal, body in due.again:
             answer = await self._post(due.webhook, signal, body)
             sent.tried_again(letter, answer, Now(wall=self._clock.now(), real=self._clock.real()))
         if due.again:
             return  # there may be more of them; what waits comes after
-        if due.webhook.not_before > now:
-            sent.wait = (due.webhook.not_before - now).total_seconds()
+        if due.waits:  # though it may be time by now: no `fresh` does not mean that all was sent
+            sent.wait = max(0.0, (due.webhook.not_before - self._clock.real()).total_seconds())
             return
         for signal, body in due.fresh:
             answer = await self._post(due.webhook, signal, body)

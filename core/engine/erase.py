@@ -44,12 +44,14 @@ def erase(records: Records, *, by: Principal, person_id: PersonId, now: Now, env
     _check_all_ended(records, person_id)
     tenants = records.people.tenants_of(person_id)
     events = records.erasing.bury(person_id)
+    # Teams that they left before have events of theirs still.
+    known = sorted({*tenants, *events})
     for tenant in tenants:
         left = set_role(records, by=at_machine(tenant), person_id=person_id, role=None, now=now, env=env)
         if isinstance(left, Refused):
             raise left.refusal
     calls, runs = tuple(records.erasing.calls(person_id)), tuple(records.erasing.runs(person_id))
-    shown = records.erasing.blank(person_id, name=person.name, tenants=tenants, now=now.wall)
+    shown = records.erasing.blank(person_id, name=person.name, tenants=known, now=now.wall)
     for tenant, spans in events.items():
         _note(records, person_id, tenant, spans, by=by, now=now)
     for call_id in shown:

@@ -35,7 +35,8 @@ class Carried(Struct, frozen=True, kw_only=True):
 
 
 class Doing(Struct, frozen=True, kw_only=True):
-    """A call that is being executed, or was and did not go well. `at` is when it began, or when it ended."""
+    """A call that is being executed, or was and did not go well. `at` is when it began, or when it ended;
+    where it `waits` for its next attempt, that has not begun."""
 
     call_id: CallId
     short_id: str
@@ -44,3 +45,4 @@ class Doing(Struct, frozen=True, kw_only=True):
     at: datetime
     status: Status
     error_class: str | None = None
+    waits: bool = False

@@ -13,6 +13,7 @@ from core.errors import InvalidInput
 from core.model import Target
 from core.parsing.dates import LONGEST, read_date
 from core.parsing.language import ENGLISH
+from core.parsing.text import first_word
 
 _SECONDS: Final = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _UNIT: Final = r"(m|h|d|w|min|mins|minutes?|hours?|days?|weeks?)"
@@ -62,13 +63,13 @@ def read_end(text: str, *, now: datetime, zone: ZoneInfo) -> datetime:
 
 
 def _target(text: str) -> tuple[Target, str, bool, str]:
-    first, _, rest = text.partition(" ")
-    word, rest = first.casefold(), rest.strip()
+    first, rest = first_word(text)
+    word = first.casefold()
     if word in {Target.TOOL.value, Target.ADAPTER.value}:
         if not rest:
             raise InvalidInput(field=word, given="nothing", allowed=f"say which {word}, by its name")
-        name, _, rest = rest.partition(" ")
-        everywhere, rest = _everywhere(rest.strip())
+        name, rest = first_word(rest)
+        everywhere, rest = _everywhere(rest)
         return Target(word), name, everywhere, rest
     if word == Target.EVERYTHING.value:
         everywhere, rest = _everywhere(rest)
@@ -78,8 +79,8 @@ def _target(text: str) -> tuple[Target, str, bool, str]:
 
 
 def _everywhere(text: str) -> tuple[bool, str]:
-    first, _, rest = text.partition(" ")
-    return (True, rest.strip()) if first.casefold() == _EVERYWHERE else (False, text)
+    first, rest = first_word(text)
+    return (True, rest) if first.casefold() == _EVERYWHERE else (False, text)
 
 
 def _until(text: str, *, now: datetime, zone: ZoneInfo) -> tuple[datetime | None, str]:

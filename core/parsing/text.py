@@ -77,6 +77,12 @@ def _spans(source: str) -> list[tuple[int, int]]:
     return [*head, *([inner] if inner[0] < inner[1] else []), *tail]
 
 
+def first_word(text: str) -> tuple[str, str]:
+    """The first word, and what follows it whatever white space stands between; "" for what is not there."""
+    word, rest = (*text.split(maxsplit=1), "", "")[:2]
+    return word, rest.strip()
+
+
 def fold(word: str) -> str:
     """The form in which words are compared: no case, no apostrophes, no punctuation at the ends."""
     bare = word.translate(_APOSTROPHES).strip(_EDGES)

@@ -79,7 +79,7 @@ class Erasing(Protocol):
         ...
 
     def runs(self, person_id: PersonId) -> Sequence[tuple[TenantId, str]]:
-        """The runs that this person asked for, by team and short id."""
+        """The runs that this person asked for, or decided or stopped a step of, by team and short id."""
         ...
 
     def blank(

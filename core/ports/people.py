@@ -168,5 +168,6 @@ class People(Protocol):
         ...
 
     def migrate_chat(self, channel: Channel, old: str, new: str) -> None:
-        """Follows a chat that got a new id: conversations, cards and what waits to be sent."""
+        """Follows a chat that got a new id: conversations, cards (but for those whose call has one in the new
+        chat) and what waits to be sent."""
         ...

@@ -5,6 +5,7 @@ Ids, times, statuses, tools and amounts stay: what happened can still be counted
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
@@ -19,6 +20,7 @@ from sqlalchemy import (
     null,
     or_,
     select,
+    union,
     update,
 )
 
@@ -26,10 +28,11 @@ from core.audit import ERASURE, TOMBSTONE
 from core.digest import canonical
 from core.ids import CallId, PersonId, TenantId
 from core.json_text import read_json
-from core.lifecycle import ENDS
-from core.model import Channel
+from core.lifecycle import ENDS, Status
+from core.model import Channel, Vote
 from core.ports import Span
 from storage.schema import (
+    alarms,
     api_tokens,
     approvals,
     attempts,
@@ -53,6 +56,7 @@ from storage.schema import (
     tasks,
     tool_calls,
 )
+from storage.schema.operating import ANY_TEAM
 from storage.statements import Session, Statement, arg
 from storage.times import to_ms
 
@@ -64,6 +68,17 @@ _P: Final = arg("person")
 _NOW: Final = arg("now_")
 _c, _e = tool_calls.c, audit_events.c
 _THEIRS: Final = select(_c.id).where(_c.requester_id == _P)
+_ENDED_BY: Final = select(_e.call_id).where(
+    _e.actor == _P, _e.kind.in_(["call.cancelled", "call.stop_asked"])
+)
+_DENIED_BY: Final = select(approvals.c.call_id).where(
+    approvals.c.person_id == _P, approvals.c.vote == Vote.DENIED.value
+)
+# Calls, whosever they are, that they voted on, withdrew, stopped, settled, or had granted.
+_TOUCHED: Final = union(
+    select(approvals.c.call_id).where(approvals.c.person_id == _P),
+    select(_e.call_id).where(_e.actor == _P, _e.call_id.is_not(None)),
+)
 _OPEN: Final = Statement(
     select(_c.id)
     .where(_c.requester_id == _P, _c.status.not_in([status.value for status in ENDS]))
@@ -71,10 +86,32 @@ _OPEN: Final = Statement(
 )
 _CALLS: Final = Statement(_THEIRS.order_by(_c.id))
 _RUNS: Final = Statement(
-    select(runs.c.tenant_id, runs.c.short_id).where(runs.c.requester_id == _P).order_by(runs.c.id)
+    select(runs.c.tenant_id, runs.c.short_id)
+    .where(or_(runs.c.requester_id == _P, runs.c.id.in_(select(_c.run_id).where(_c.id.in_(_TOUCHED)))))
+    .order_by(runs.c.id)
 )
 _VERDICTS: Final = Statement(select(_c.id, _c.verdict).where(_c.requester_id == _P))
 _VERDICT: Final = Statement(update(tool_calls).where(_c.id == arg("call")).values(verdict=arg("text")))
+_o: Final = outcomes.c
+# What ended without a result: the trigger lets words go only together with the result, which is others'.
+_NO_RESULT: Final = and_(_o.result == "null", _o.external_refs == _EMPTY)
+_NOTES: Final = Statement(select(_c.id, _c.note).where(_c.id.in_(_TOUCHED), _c.note != ""))
+_NOTE: Final = Statement(
+    update(tool_calls).where(_c.id == arg("call"), _c.note == arg("text")).values(note=_GONE)
+)
+_ERRORS: Final = Statement(
+    select(_o.call_id, _o.error).where(
+        _o.call_id.in_(_TOUCHED), _NO_RESULT, _o.formatted == "", _o.error.is_not(None)
+    )
+)
+_ERROR: Final = Statement(
+    update(outcomes).where(_o.call_id == arg("call"), _o.error == arg("text")).values(error=_GONE)
+)
+_a: Final = attempts.c
+_TRIES: Final = Statement(select(_a.call_id, _a.error).where(_a.call_id.in_(_TOUCHED), _a.error.is_not(None)))
+_TRY: Final = Statement(
+    update(attempts).where(_a.call_id == arg("call"), _a.error == arg("text")).values(error=_GONE)
+)
 _IDENTITIES: Final = Statement(
     select(identities.c.channel, identities.c.subject, identities.c.private_chat).where(
         identities.c.person_id == _P
@@ -102,6 +139,25 @@ _BLANK: Final = (
         formatted="",
         error=_unless_null(outcomes.c.error),
         external_refs=_EMPTY,
+    ),
+    # How others' calls ended by them, with their words and name, which may have been another one then.
+    _all(
+        outcomes,
+        and_(
+            _NO_RESULT,
+            or_(
+                _o.marked_by == _P,
+                and_(_o.formatted == "", _o.status == Status.DENIED.value, _o.call_id.in_(_DENIED_BY)),
+                and_(_o.formatted == "", _o.status == Status.CANCELLED.value, _o.call_id.in_(_ENDED_BY)),
+            ),
+        ),
+        formatted="",
+        error=_unless_null(_o.error),
+    ),
+    _all(
+        attempts,
+        and_(_a.call_id.in_(_ENDED_BY), _a.stop_by.is_not(None)),
+        stop_by=ERASED,
     ),
     _all(attempts, _of_calls(attempts), error=_unless_null(attempts.c.error)),
     _all(edits, _of_calls(edits), changes="[]"),
@@ -195,6 +251,11 @@ _ASSIGNED: Final = Statement(
     .where(tasks.c.tenant_id == arg("tenant"), tasks.c.assignee == arg("name"))
     .values(assignee=ERASED)
 )
+_SEEN: Final = Statement(
+    update(alarms)
+    .where(alarms.c.tenant_id.in_([arg("tenant"), ANY_TEAM]), alarms.c.seen_by == arg("name"))
+    .values(seen_by=ERASED)
+)
 _SHOWN: Final = Statement(select(cards.c.call_id).where(cards.c.call_id.in_(_THEIRS)).distinct())
 _DROP_UPDATE: Final = Statement(
     delete(inbox).where(inbox.c.bot_id == arg("bot"), inbox.c.update_id == arg("number"))
@@ -216,7 +277,7 @@ class Erasing:
         return [CallId(row[0]) for row in self._session.all(_CALLS, person=person_id)]
 
     def runs(self, person_id: PersonId) -> Sequence[tuple[TenantId, str]]:
-        """The runs that this person asked for, by team and short id."""
+        """The runs that this person asked for, or decided or stopped a step of, by team and short id."""
         return [(TenantId(row[0]), row[1]) for row in self._session.all(_RUNS, person=person_id)]
 
     def blank(
@@ -226,8 +287,10 @@ class Erasing:
         that other people's chats still show."""
         for tenant in tenants:
             self._session.do(_ASSIGNED, tenant=tenant, name=name)
+            self._session.do(_SEEN, tenant=tenant, name=name)
         self._drop_updates(person_id)
         self._blank_verdicts(person_id)
+        self._blank_named(person_id, name)
         for statement in _BLANK:
             self._session.do(statement, person=person_id, now_=to_ms(now))
         return [CallId(row[0]) for row in self._session.all(_SHOWN, person=person_id)]
@@ -265,6 +328,14 @@ class Erasing:
             if isinstance(verdict, dict):
                 kept = canonical({**verdict, "reason": _GONE, "note": ""}).decode()
                 self._session.do(_VERDICT, call=call, text=kept)
+
+    def _blank_named(self, person_id: PersonId, name: str) -> None:
+        """Why others' calls stand where they stand, where that names them."""
+        named = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
+        for found, blank in ((_NOTES, _NOTE), (_ERRORS, _ERROR), (_TRIES, _TRY)):
+            for call, text in self._session.all(found, person=person_id):
+                if named.search(text):
+                    self._session.do(blank, call=call, text=text)
 
 
 def _senders(payload: str) -> set[str]:

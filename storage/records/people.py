@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from msgspec.structs import asdict
-from sqlalchemy import case, delete, func, null, select, update
+from sqlalchemy import and_, case, delete, exists, func, null, select, update
 
 from core.ids import AccountId, ConversationId, PersonId, TenantId
 from core.model import Channel, Conversation, Identity, Membership, Person, Role, Tenant
@@ -127,6 +127,20 @@ _LAST_WROTE: Final = Statement(
 _MIGRATE: Final = Statement(
     update(conversations).where(_v.channel == arg("channel_"), _v.chat == arg("old")).values(chat=arg("new"))
 )
+_there = cards.alias("there")
+# The cards of the old chat whose call, or run, has one in the new chat already: a chat shows each but once.
+_SHOWN_THERE: Final = and_(
+    cards.c.chat == arg("old"),
+    exists().where(
+        _there.c.call_id == cards.c.call_id, _there.c.chat == arg("new"), _there.c.id != cards.c.id
+    ),
+)
+_DROP_OUTBOX: Final = Statement(
+    delete(outbox).where(
+        outbox.c.done_at.is_(None), outbox.c.card_id.in_(select(cards.c.id).where(_SHOWN_THERE))
+    )
+)
+_DROP_CARDS: Final = Statement(delete(cards).where(_SHOWN_THERE))
 _MIGRATE_CARDS: Final = Statement(
     update(cards)
     .where(cards.c.chat == arg("old"))
@@ -334,9 +348,12 @@ class People:
         return None if row is None or row[0] is None else from_ms(row[0])
 
     def migrate_chat(self, channel: Channel, old: str, new: str) -> None:
-        """Follows a chat that got a new id. Its messages stay behind: cards are sent anew there."""
+        """Follows a chat that got a new id. Its messages stay behind: cards are sent anew there, but for what
+        the new chat has a card of already."""
         self._write(_MIGRATE, channel_=channel.value, old=old, new=new)
         if channel is Channel.TELEGRAM:
+            self._write(_DROP_OUTBOX, old=int(old), new=int(new))
+            self._write(_DROP_CARDS, old=int(old), new=int(new))
             self._write(_MIGRATE_CARDS, old=int(old), new=int(new))
             self._write(_MIGRATE_OUTBOX, old=int(old), new=int(new))
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Select, func, literal_column, select, text
+from sqlalchemy import Select, func, literal_column, null, select, text
 
 from core.ids import CallId, TenantId
 from core.lifecycle import Status
@@ -53,10 +53,10 @@ _SIZE: Final = {
     "postgresql": Statement(text("SELECT pg_database_size(current_database())")),
 }
 _RUNNING: Final = Statement(
-    select(_c.id, _c.short_id, _c.tenant_id, _c.tool, _t.started_at, _c.status)
+    select(_c.id, _c.short_id, _c.tenant_id, _c.tool, _t.started_at, _c.status, null(), _t.adapter.is_(None))
     .join_from(attempts, tool_calls, _t.call_id == _c.id)
     .where(_t.ended_at.is_(None))
-    .order_by(_t.started_at)
+    .order_by(_t.adapter.is_(None), _t.started_at)
     .limit(MOST_LISTED)
 )
 _live = (
@@ -106,7 +106,8 @@ class Pulse:
         return [(TenantId(row[0]), row[1], row[2]) for row in self._session.all(_TOOLS)]
 
     def running(self) -> Sequence[Doing]:
-        """Calls with a live attempt, the one that has run longest first."""
+        """Calls with a live attempt: the one that has run longest first, those that wait for their next
+        attempt last."""
         return [_doing(row) for row in self._session.all(_RUNNING)]
 
     def carried(self, *, tenant: TenantId | None) -> Sequence[Carried]:
@@ -158,5 +159,6 @@ def _doing(row: Row) -> Doing:
         tool=row[3],
         at=from_ms(row[4]),
         status=Status(row[5]),
-        error_class=row[6] if len(row) > 6 else None,
+        error_class=row[6],
+        waits=bool(row[7]) if len(row) > 7 else False,
     )

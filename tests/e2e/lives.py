@@ -15,6 +15,7 @@ from bot.sandbox import people
 from bot.sandbox.server import RunningSandbox
 from core.lifecycle import Status
 from core.ports import Records
+from core.tool import Tool
 from tests.e2e.ledger import stamp
 from tests.e2e.phone import PATIENCE_S, Phones, Seen, labels, product_at
 from tests.e2e.rounds import FULL
@@ -25,10 +26,14 @@ World = tuple[RunningSandbox, Phones, Path]
 
 
 @asynccontextmanager
-async def living(world: World, name: str = "one") -> AsyncIterator[Countersign]:
+async def living(
+    world: World, name: str = "one", *, extra: Sequence[Tool] = ()
+) -> AsyncIterator[Countersign]:
     """A product on a data folder of this name, its people known and their chats open."""
     sandbox, phones, folder = world
-    async with product_at(sandbox, folder / name, extra=[stamp(folder / f"{name}.ledger")]) as product:
+    async with product_at(
+        sandbox, folder / name, extra=[stamp(folder / f"{name}.ledger"), *extra]
+    ) as product:
         for person in PEOPLE:
             if not await phones.messages(person):
                 await phones.say(person, "/start")

@@ -15,6 +15,7 @@ from bot.bootstrap import Countersign, build
 from bot.clock import SystemClock
 from bot.config import load
 from bot.run import DEMO_TOKEN, _people_the_demo
+from bot.sandbox.clock import Clock
 from bot.sandbox.limits import Limits
 from bot.sandbox.rules import Rules
 from bot.sandbox.server import RunningSandbox, start_sandbox
@@ -153,11 +154,16 @@ async def product_at(
 
 @asynccontextmanager
 async def running_demo(
-    data: Path, *, config: Path | None = None, people: bool = True, extra: Sequence[Tool] = ()
+    data: Path,
+    *,
+    config: Path | None = None,
+    people: bool = True,
+    extra: Sequence[Tool] = (),
+    clock: Clock | None = None,
 ) -> AsyncIterator[tuple[Phones, Countersign]]:
     """Sandbox and product in this process, limits off, with its three people having opened the bot."""
     sandbox = await start_sandbox(
-        data=data, limits=Limits.off(), rules=Rules(same_offset_window=0, burst_window=0)
+        data=data, clock=clock, limits=Limits.off(), rules=Rules(same_offset_window=0, burst_window=0)
     )
     try:
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:

@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import time
 import types
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from bot.clock import SystemClock
 from bot.sandbox import Clock, Limits, Rules, RunningSandbox, people, start_sandbox
 from bot.sandbox.faults import Fault, Faults
 from core.lifecycle import ENDS
+from core.tool import Tool
 from tests.crash.stage import LongPhones
 from tests.e2e.lives import World, living
 from tests.e2e.phone import Seen
@@ -231,9 +232,11 @@ async def still_world(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
 
 
 @asynccontextmanager
-async def living_still(world: World, still: Still, name: str = "one") -> AsyncIterator[Countersign]:
+async def living_still(
+    world: World, still: Still, name: str = "one", *, extra: Sequence[Tool] = ()
+) -> AsyncIterator[Countersign]:
     """A product in a still world, without its clockwork: that waits for a second all the time."""
-    async with living(world, name) as product:
+    async with living(world, name, extra=extra) as product:
         product.sweeper._scheduler.pause()
         try:
             yield product

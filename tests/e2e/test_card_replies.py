@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bot.sandbox.clock import Clock
 from tests.e2e.phone import Phones, Seen, labels, running_demo
 from tests.e2e.talk import Demo, ask, becomes, card_at, data, short, stranger_in_group
 
@@ -156,6 +158,19 @@ async def test_an_approval_in_words_keeps_its_comment(demo: Demo, text: str) -> 
     own, copy = await desk(phones)
     await ask(phones, "approver", text, "approved", **under(copy))
     assert "within budget" in (await becomes(phones, own, "Done"))["text"]
+
+
+async def test_words_of_the_second_of_a_change_do_not_sign_it(tmp_path: Path) -> None:
+    began = time.time()
+    async with running_demo(tmp_path, clock=Clock(lambda: began)) as (phones, _):
+        own, copy = await desk(phones)
+        await ask(phones, "member", "amount: 800", "signing again", **under(own))
+        await becomes(phones, copy, "800.00 EUR")
+        refused = await ask(phones, "approver", "yes", "changed while you wrote", **under(copy))
+        assert "nothing was changed" in refused["text"]
+        await phones.post("clock", advance_s=1)
+        await ask(phones, "approver", "yes", "approved", **under(copy))
+        assert "800.00 EUR" in (await becomes(phones, own, "Done"))["text"]
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,31 @@ async def test_whoami_names_person_role_zone_and_currency(demo: Demo) -> None:
         assert words in told
 
 
+async def test_in_a_group_whoami_tells_its_id(demo: Demo) -> None:
+    phones, _ = demo
+    told = await ask(phones, "approver", "/whoami", "Paul Approver", chat="group")
+    assert told["chat_id"] < 0
+    assert f"This group's id: {told['chat_id']}" in told["text"]
+    assert "group" not in (await ask(phones, "approver", "/whoami", "Paul Approver"))["text"]
+
+
+async def test_any_white_space_may_follow_a_command(demo: Demo) -> None:
+    phones, product = demo
+    await ask(
+        phones, "admin", "/pause\ntool list_tasks jammed", "tool list_tasks is paused by Ada Admin: jammed"
+    )
+    await ask(
+        phones, "admin", "/pause\ttool\nprint_label\n jammed", "tool print_label is paused by Ada Admin"
+    )
+    live = await product.db.reader.read(lambda r: r.switches.live(now=product.clock.now()))
+    assert sorted(each.name for each in live) == ["list_tasks", "print_label"]
+    await ask(phones, "admin", "/resume\ntool list_tasks", "Resumed: tool list_tasks")
+    await ask(phones, "admin", "/schedule\ntomorrow 8am create task: call the bank", "Scheduled")
+    await ask(phones, "admin", "/history\nfailed", "No calls")
+    await ask(phones, "admin", "/policy explain\nexpense 900 EUR desk", "900")
+    await ask(phones, "admin", "/settings quiet\n22-7", "22:00")
+
+
 async def test_commands_may_be_spelt_in_capitals_and_stand_under_a_file(demo: Demo) -> None:
     phones, _ = demo
     await ask(phones, "member", "/WhoAmI", "Mia Member")

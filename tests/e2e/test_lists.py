@@ -285,3 +285,45 @@ async def test_a_forged_next_shows_only_what_the_reader_may_sign(demo: Demo, arg
     again = await ask(phones, "member", "/pending", "Nothing waits")
     assert not again["buttons"]
     assert buttons_of(await becomes(phones, card, "Approval needed")), "a card is never written over"
+
+
+# --- cards -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("person", "forged", "chat"),
+    [
+        ("member", "h:n.", "group"),
+        ("member", "sc:l", "group"),
+        ("member", "v:p", "group"),
+        ("member", "s:replies=off", "group"),
+        ("member", "ps:l", "group"),
+        ("member", "t:qdemo", "member"),
+        ("admin", "m:l0", "group"),
+        ("admin", "j:x", "group"),
+        ("admin", "pl:50", "group"),
+        ("admin", "st:again", "group"),
+    ],
+)
+async def test_a_forged_tap_does_not_write_over_a_card(
+    demo: Demo, person: str, forged: str, chat: str
+) -> None:
+    phones, product = demo
+    card = await ask(phones, "member", "/expense 900 EUR laptop", "Approval needed", chat=chat)
+    button = forged.replace("demo", product.home)
+    assert (await phones.tap(person, card, data=button, chat=chat))["answered"]
+    await ask(phones, "member", "/help", "How to ask", chat=chat)  # one after the other in a chat: it was not
+    (seen,) = [m for m in await phones.messages(chat) if m["message_id"] == card["message_id"]]
+    assert (seen["text"], labels(seen)) == (card["text"], labels(card))
+
+
+@pytest.mark.parametrize("label", ["Yes", "leave it"])
+async def test_an_answer_to_did_you_mean_does_not_write_over_a_card(demo: Demo, label: str) -> None:
+    phones, _ = demo
+    card = await ask(phones, "member", "/expense 900 EUR laptop", "Approval needed")
+    asked = await ask(phones, "member", "creat task: buy milk", "Did you mean")
+    tapped = await phones.tap("member", card, data=data(asked, label))
+    assert not tapped["alert"]
+    await ask(phones, "member", "/help", "How to ask")
+    (seen,) = [m for m in await phones.messages("member") if m["message_id"] == card["message_id"]]
+    assert seen["text"] == card["text"]

@@ -60,6 +60,17 @@ async def test_an_admin_is_made_by_a_second_tap_and_gets_the_menu(demo: Demo) ->
     await ask(phones, "approver", "/members", "3 members")
 
 
+async def test_an_admin_who_is_removed_loses_the_menu(demo: Demo) -> None:
+    phones, _ = demo
+    shown = await opened(phones, "Paul Approver")
+    shown = await tapped(phones, shown, "Make admin", "Nothing was changed yet")
+    shown = await tapped(phones, shown, "Yes", "is an admin")
+    assert "invite" in str((await phones.get("state?from=approver"))["menu"])
+    shown = await tapped(phones, shown, "Remove", "Remove Paul Approver?")
+    await tapped(phones, shown, "Yes, remove", "does not belong here any more")
+    assert "invite" not in str((await phones.get("state?from=approver"))["menu"])
+
+
 async def test_somebody_is_removed_by_a_second_tap(demo: Demo) -> None:
     phones, _ = demo
     shown = await opened(phones, "Mia Member")

@@ -138,6 +138,48 @@ async def test_a_question_for_the_reason_is_left_and_grows_too_old(demo: Demo) -
     assert question["text"].startswith("⏸ Ada Admin")
 
 
+async def test_a_reply_to_a_card_is_no_reason_and_the_question_stays(demo: Demo) -> None:
+    phones, product = demo
+    own = await ask(phones, "member", "expense 900 EUR desk", "Approval needed")
+    theirs = await card_at(phones, "admin", "desk")
+    await ask(phones, "admin", "/pause for 2h", "why is everything to be paused?")
+    under = {"reply_to": theirs["message_id"]}
+    await ask(phones, "admin", "no: too many desks", "Denied", **under)
+    assert "too many desks" in (await becomes(phones, own, "Denied"))["text"]
+    assert not await product.db.reader.read(lambda r: r.switches.live(now=product.clock.now()))
+    await ask(phones, "admin", "deploy freeze", "Everything is paused by Ada Admin: deploy freeze")
+
+
+async def test_what_is_forwarded_or_comes_late_to_a_card_is_no_reason(demo: Demo) -> None:
+    phones, product = demo
+    await ask(phones, "member", "expense 900 EUR desk", "Approval needed")
+    theirs = await card_at(phones, "admin", "desk")
+    await phones.tap("admin", theirs, "Deny")
+    await becomes(phones, theirs, "Denied")
+    await ask(phones, "admin", "/pause for 2h", "why is everything to be paused?")
+    late = {"reply_to": theirs["message_id"]}
+    await ask(phones, "admin", "no: too many desks", "did not understand", **late)
+    await ask(phones, "admin", "/pause for 2h", "why is everything to be paused?")
+    said = await phones.say("member", "too many desks", chat="group")
+    origin = {"chat": "group", "message_id": said["message_id"]}
+    await ask(phones, "admin", "", "somebody else's words", forward_of=origin)
+    assert not await product.db.reader.read(lambda r: r.switches.live(now=product.clock.now()))
+
+
+async def test_leave_it_leaves_the_question_of_the_pause_alone(demo: Demo) -> None:
+    phones, product = demo
+    question = await ask(phones, "admin", "/pause for 2h", "why is everything to be paused?")
+    await ask(phones, "admin", "/cancel", "Never mind")
+    await ask(phones, "admin", "/task", lambda m: m["force_reply"])
+    await phones.tap("admin", question, "Leave it")
+    await becomes(phones, question, "Never mind")
+    await ask(phones, "admin", "call Mia", "Added task #1: call Mia")
+    question = await ask(phones, "admin", "/pause for 2h", "why is everything to be paused?")
+    await phones.tap("admin", question, "Leave it")
+    await ask(phones, "admin", "create task: no reason", "Added task #2")
+    assert not await product.db.reader.read(lambda r: r.switches.live(now=product.clock.now()))
+
+
 async def test_what_is_over_a_limit_says_so_and_is_taken_once_it_may(demo: Demo) -> None:
     phones, product = demo
     for number in (1, 2):

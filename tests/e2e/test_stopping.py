@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from bot.sandbox import posting
+from bot.sandbox.faults import Fault, Faults
 from bot.telegram.pace import PRIVATE, Pace
 from bot.telegram.relay import LEFT_FOR_OTHERS
 from core.lifecycle import Status
 from core.model import Risk
 from core.tool import Effect, Preview, Tool, ToolContext, ToolInput, ToolResult
-from tests.e2e.phone import Phones, Seen, labels, running_demo
+from tests.e2e.lives import World
+from tests.e2e.phone import Phones, Seen, labels, product_at, running_demo
 from tests.e2e.talk import Demo, ask, becomes, card_at, short
 
 WATCHED_S = 6.5
@@ -140,6 +143,51 @@ async def test_progress_comes_in_measure_and_the_end_at_once(demo: Demo, works: 
     assert 1 <= counts[in_group["chat_id"]] <= took / 3 + 1
     print(f"progress in {took:.1f} s: {counts[in_private['chat_id']]} edits in private, ", end="")
     print(f"{counts[in_group['chat_id']]} in a group")
+
+
+async def test_a_card_that_was_deleted_gets_no_copies_while_its_call_runs(world: World, works: Works) -> None:
+    """Its end is one new message. Progress goes on where a card is still there, and is tried no more here."""
+    sandbox, phones, folder = world
+    async with product_at(sandbox, folder, extra=works.tools) as product:
+        for person in ("member", "approver"):
+            await ask(phones, person, "/start")
+        card = await _running(phones)
+        copy = await phones.see("approver", lambda m: "Running" in m["text"])
+        before, edits = len(await phones.messages("member")), Edits(card["chat_id"])
+        sandbox.world.faults = edits
+        bot = next(iter(sandbox.world.bots))
+        stored = sandbox.world.messages[f"{card['chat_id']}:{bot}"][card["message_id"]]
+        posting.change(sandbox.world, stored, deleted=True)
+        await edits.tried.wait()
+        await product.telegram.relay.settled(card["chat_id"])
+        tried = edits.number
+        for _ in range(2):
+            shown = await becomes(phones, copy, "Running")
+            await becomes(phones, copy, lambda m, old=shown: m["text"] != old["text"])  # type: ignore[misc]
+        assert edits.number == tried, "what is gone is edited at every step"
+        assert len(await phones.messages("member")) == before - 1, "a copy that nothing brings up to date"
+        works.enough.set()
+        await phones.see("member", lambda m: bool(m.get("document")))
+        ended = [m for m in await phones.messages("member") if short(card) in m["text"]]
+        assert [("row 0" in m["text"], "Running" in m["text"]) for m in ended if not m.get("document")] == [
+            (True, False)
+        ]
+
+
+class Edits(Faults):
+    """Counts the edits that are tried in one chat."""
+
+    def __init__(self, chat: int) -> None:
+        super().__init__()
+        self._chat = chat
+        self.number = 0
+        self.tried = asyncio.Event()
+
+    def take(self, method: str, chat: int | None) -> Fault | None:
+        if (method, chat) == ("editmessagetext", self._chat):
+            self.number += 1
+            self.tried.set()
+        return super().take(method, chat)
 
 
 async def test_the_end_is_told_though_progress_would_fill_the_window(demo: Demo, works: Works) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from bot.telegram import app
+from core.model import Risk
+from core.tool import Effect, Preview, Tool, ToolContext, ToolInput, ToolResult
 from tests.e2e.ledger import effects
 from tests.e2e.lives import World, settled
 from tests.e2e.rounds import rounds
@@ -90,6 +93,63 @@ async def test_t27_a_card_brought_up_to_date_keeps_to_a_429_too(scene: Scene) ->
     assert not still.early()
     assert not left_over(folder / "one")
     print("T27: 1/1 card brought up to date against a 429 of 30 s, 0 early")
+
+
+async def test_t27_what_is_sent_early_keeps_to_a_429_too(scene: Scene) -> None:
+    """A harmless call that takes long gets its message while it runs, beside the outbox: its 429 counts, and
+    holds the whole chat."""
+    world, still = scene
+    _, phones, folder = world
+    enough = asyncio.Event()
+    async with living_still(world, still, extra=[_looks(enough)]) as product:
+        await phones.post("faults", method="sendMessage", chat="approver", retry_after=10)
+        mark = still.mark()
+        await phones.say("approver", "/looks")
+        while not still.hit(since=mark):
+            await still.move(0.5)
+        await still.until(lambda: still.begun(10, since=mark))
+        assert product.watching.metrics.throttles == 1
+        await phones.say("approver", "/whoami")
+        await still.move(10 - NEAR_S)
+        assert len(still.asked(APPROVER, since=mark)) == 1, "sent before its time"
+        await still.move(2 * NEAR_S)
+        await phones.see("approver", "your id")
+        card = await phones.see("approver", lambda m: "It looks" in m["text"] and m["from"]["is_bot"])
+        assert card["buttons"], "what was put off is sent while it runs"
+        enough.set()
+        await becomes(phones, card, "Looked")
+        await settled(product)
+        assert sum("Looked" in m["text"] for m in await phones.messages("approver")) == 1
+    assert not still.early()
+    assert not left_over(folder / "one")
+    print("T27: 1/1 message sent early against a 429 of 10 s, 0 early")
+
+
+class _Nothing(ToolInput):
+    pass
+
+
+def _looks(enough: asyncio.Event) -> Tool:
+    """A harmless tool that goes on until it is enough."""
+
+    async def run(_arguments: _Nothing, context: ToolContext) -> ToolResult:
+        await context.progress(0.5, "half")
+        await enough.wait()
+        return ToolResult(text="Looked")
+
+    return Tool(
+        name="looks",
+        title="looks",
+        version="1",
+        description="Takes long.",
+        input=_Nothing,
+        risk=Risk.LOW,
+        effects=frozenset({Effect.READS}),
+        run=run,
+        preview=lambda _: Preview(title="It looks"),
+        command="looks",
+        timeout_s=3600.0,
+    )
 
 
 async def test_t27_a_card_shown_twice_is_one_call_and_holds_up_no_taps(scene: Scene) -> None:

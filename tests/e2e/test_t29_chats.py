@@ -262,6 +262,32 @@ async def test_t29_kicked_from_the_group_where_all_is_signed(world: World, tmp_p
     print("T29: 2/2 calls of a group of approvers that is closed to us, 1 effect each")
 
 
+async def test_t29_an_approvers_group_that_moved_has_one_card_of_each(world: World, tmp_path: Path) -> None:
+    """The settings still name the group of before: what is asked for in the new one is sent there once."""
+    sandbox, phones, folder = world
+    config = tmp_path / "config.toml"
+    config.write_text(f"[telegram]\napprovers_chat = {sandbox.world.group.id}\n")
+    ledger, papers = stamp(folder / "one.ledger"), ("paper-there.", "paper-private.")
+    async with product_at(sandbox, folder / "one", config=config, extra=[ledger]) as product:
+        for person in ("member", "approver", "admin"):
+            await ask(phones, person, "/start")
+        await phones.post("members", chat="group", action="migrate")
+        scene = Scene(world=world, product=product)
+        for paper in papers:
+            await phones.say("member", f"/stamp {paper}", chat=scene.group if "there" in paper else "member")
+            card = await scene.card(scene.group, paper)
+            await settled(product)
+            await scene.tap("approver", card, chat=scene.group)
+            await scene.done(scene.group, paper=paper)
+        await scene.at_its_end(len(papers))
+        shown = [m["text"] for m in await phones.messages(scene.group) if m["from"]["is_bot"]]
+        assert [sum(paper in text for text in shown) for paper in papers] == [1, 1]
+    assert not given_up(folder / "one")
+    print(
+        f"T29: {len(papers)}/{len(papers)} calls of an approvers' group that moved, a card and 1 effect each"
+    )
+
+
 @pytest.mark.parametrize("told", [True, False], ids=["told", "found out by sending"])
 async def test_t29_a_group_that_moves_with_ten_open_cards(world: World, told: bool) -> None:
     """All ten are in the new chat, and all ways decide; the last two are left to expire there."""

@@ -226,3 +226,29 @@ async def test_somebody_leaves_a_team_by_themselves(demo: Demo) -> None:
     again = await phones.tap("member", shown, data=f"t:s{ACME}")
     assert again["alert"]
     assert "do not belong" in again["text"]
+
+
+async def test_the_menu_follows_the_team_that_somebody_speaks_for_once_they_left_one(demo: Demo) -> None:
+    phones, _ = demo
+    await comes_to_acme(demo, "member", Role.ADMIN)
+    await comes_to_acme(demo, "zoe", Role.ADMIN, name="Zoe Zed")
+    await ask(phones, "member", "/whoami", "Mia Member, admin in Acme & Sons")
+    shown = await ask(phones, "member", "/team", "You speak for Acme & Sons")
+    await phones.tap("member", shown, "Leave Acme")
+    shown = await becomes(phones, shown, "Leave Acme & Sons?")
+    await phones.tap("member", shown, "Yes, leave")
+    assert "invite" not in str((await phones.get("state?from=member"))["menu"])
+
+
+async def test_who_is_removed_from_another_team_keeps_the_menu_of_this_one(demo: Demo) -> None:
+    phones, _ = demo
+    await comes_to_acme(demo, "member", Role.ADMIN)
+    await phones.see("member", "You speak for Acme & Sons here, as admin")
+    shown = await ask(phones, "admin", "/members", "3 members")
+    await phones.tap("admin", shown, "Mia Member")
+    shown = await becomes(phones, shown, "Here since")
+    await phones.tap("admin", shown, "Remove")
+    shown = await becomes(phones, shown, "Remove Mia Member?")
+    await phones.tap("admin", shown, "Yes, remove")
+    await phones.see("member", "You do not belong to Our team any more")
+    assert "invite" in str((await phones.get("state?from=member"))["menu"])

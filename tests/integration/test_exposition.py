@@ -21,6 +21,7 @@ from core.alarms import RULES, WINDOW, Kind
 from core.ids import AlarmId
 from core.model import Alarm, Worker
 from core.ports import Records
+from tests.integration.remote import BUSY, Remote
 from tests.kit.clock import FakeClock
 from tests.kit.world import World
 
@@ -53,7 +54,14 @@ async def scraped(world: World, metrics: Metrics) -> tuple[Found, str]:
     """Each sample by its name and its labels, read by Prometheus' own parser."""
     clock: Any = Clock(world.clock.now())
     machine = Machine(world.folder)
-    asked = Exposition(metrics, reader=world.db.reader, clock=clock, machine=machine, audit=lambda: ["x"])
+    asked = Exposition(
+        metrics,
+        reader=world.db.reader,
+        clock=clock,
+        machine=machine,
+        audit=lambda: ["x"],
+        registry=world.registry,
+    )
     text = (await asked.scrape()).decode()
     found = {
         (sample.name, ",".join(sorted(sample.labels.values()))): sample.value
@@ -138,6 +146,27 @@ async def test_every_metric_is_there_with_its_figure(world: World) -> None:
 async def test_before_the_first_call_rates_are_not_known(sqlite_world: World) -> None:
     found, _ = await scraped(sqlite_world, Metrics())
     assert str(found["task_success_rate", ""]) == str(found["acceptance_test_pass_rate", ""]) == "nan"
+
+
+async def test_the_first_of_each_outcome_of_each_tool_is_an_increase(sqlite_world: World) -> None:
+    """Prometheus takes a counter that comes into being with 1 for one that was never less."""
+    found, _ = await scraped(sqlite_world, Metrics())
+    counted = {labels: count for (name, labels), count in found.items() if name == "tasks_executed_total"}
+    assert counted == {
+        ",".join(sorted((status, tool.name))): 0
+        for tool in sqlite_world.registry
+        for status in ("completed", "failed", "timed_out")
+    }
+
+
+async def test_a_call_that_waits_for_its_next_attempt_runs_for_no_time(sqlite_world: World) -> None:
+    remote = Remote(sqlite_world)
+    remote.errors = [BUSY]
+    await remote.attempt(await sqlite_world.started(await sqlite_world.propose("send")))
+    sqlite_world.clock.advance(minutes=6)
+    found, _ = await scraped(sqlite_world, Metrics())
+    assert found["countersign_queue_depth", "running"] == 1
+    assert found["countersign_longest_run_seconds", ""] == 0
 
 
 async def test_the_rule_file_has_every_alarm_with_its_threshold_and_names_only_what_is_exposed(

@@ -17,7 +17,8 @@ from core.lifecycle import Status
 from core.model import ToolCall
 from core.ports import Waiting
 from core.tool import Retry, ToolContext, ToolResult
-from tests.integration.test_executor import Gate, ended, resting, rests, working
+from tests.integration.test_executor import Gate, ended, working
+from tests.integration.test_resting import resting, rests
 from tests.kit.clock import FakeClock
 from tests.kit.switching import paused, resumed
 from tests.kit.tools import Note, tool

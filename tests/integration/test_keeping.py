@@ -146,9 +146,11 @@ async def test_logs_of_old_calls_go_where_that_is_wanted(sqlite_world: World) ->
     calls.mkdir()
     for name, age in (("old", 10 * DAY), ("new", DAY)):
         at = (world.clock.now() - age).timestamp()
-        (calls / f"{name}.jsonl").write_text("{}")
-        os.utime(calls / f"{name}.jsonl", (at, at))
+        for end in ("", ".1", ".5"):
+            (calls / f"{name}.jsonl{end}").write_text("{}")
+            os.utime(calls / f"{name}.jsonl{end}", (at, at))
     await keeper(world).tidy()
-    assert len(list(calls.iterdir())) == 2
+    assert len(list(calls.iterdir())) == 6
     await keeper(world, files=5 * DAY).tidy()
-    assert [path.name for path in Path(calls).iterdir()] == ["new.jsonl"]
+    left = sorted(path.name for path in Path(calls).iterdir())
+    assert left == ["new.jsonl", "new.jsonl.1", "new.jsonl.5"]

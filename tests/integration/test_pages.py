@@ -17,7 +17,7 @@ from msgspec.structs import asdict, replace
 from sqlalchemy import Connection, create_engine, event, insert, text
 
 from core.errors import Code, InvalidInput
-from core.ids import CallId, PersonId, TenantId, short_id
+from core.ids import AccountId, CallId, PersonId, TenantId, short_id
 from core.lifecycle import Status
 from core.model import Approval, Channel, Membership, Role, ToolCall, Vote
 from core.queries import HistoryFilter, HistoryRow, Page, Pages
@@ -283,6 +283,15 @@ async def test_an_approver_is_given_what_others_ask_for_oldest_first(pages: Page
     assert [row.id for row in rows] == [each.id for each in mine[:100]]
 
 
+async def test_what_waits_goes_on_after_a_cursor_and_is_of_some_accounts(pages: Pages) -> None:
+    member = Membership(tenant_id=ACME, person_id=BOB, role=Role.APPROVER, name="Bob")
+    rows = await pages.waiting_for(member, limit=100)
+    assert await pages.waiting_for(member, newer_than=rows[9].id, limit=20) == rows[10:30]
+    own = frozenset({AccountId("main")})
+    for accounts, found in ((own, rows), (own | {AccountId("x")}, rows), ({AccountId("x")}, []), ((), [])):
+        assert await pages.waiting_for(member, accounts=frozenset(accounts), limit=100) == found
+
+
 async def test_a_member_has_nothing_to_decide(pages: Pages) -> None:
     member = Membership(tenant_id=ACME, person_id=EVE, role=Role.MEMBER, name="Eve")
     assert await pages.waiting_for(member) == []
@@ -321,7 +330,9 @@ async def run_everything(pages: Pages) -> None:
         await pages.history(narrowed)
         await pages.history(narrowed, older_than=some)
         await pages.history(narrowed, newer_than=some)
-    await pages.waiting_for(Membership(tenant_id=ACME, person_id=EVE, role=Role.ADMIN, name="Eve"))
+    eve = Membership(tenant_id=ACME, person_id=EVE, role=Role.ADMIN, name="Eve")
+    await pages.waiting_for(eve, newer_than=some)
+    await pages.waiting_for(eve, accounts=frozenset({AccountId("main"), AccountId("x")}))
     await pages.audit_of_call(CALLS[3].id, after_seq=100)
 
 

@@ -66,8 +66,10 @@ async def test_a_second_process_is_refused_in_plain_words(world: World) -> None:
     assert kinds(world) == ["noted"]
 
 
-def test_an_address_where_nobody_answers_is_refused_in_plain_words(tmp_path: Path) -> None:
-    address = f"postgresql://somebody:hunter2@/nothing?host={tmp_path}"
+@pytest.mark.parametrize("who", ["somebody:hunter2@/nothing?", "/nothing?user=somebody&password=hunter2&"])
+def test_an_address_where_nobody_answers_is_refused_in_plain_words(tmp_path: Path, who: str) -> None:
+    address = f"postgresql://{who}host={tmp_path}"
+    assert backend_of(address).shown == "postgresql:///nothing"
     with pytest.raises(ConfigError, match="cannot be opened") as raised:
         Database(address, new_id=ids())
     assert "hunter2" not in str(raised.value)

@@ -6,10 +6,13 @@ import re
 from datetime import timedelta
 from typing import Any
 
+from core.alarms import Facts, Kind, findings
+from core.engine import Started
 from core.lifecycle import Status
 from core.ports import Records
 from storage.records import pulse as queries
 from storage.statements import Statement
+from tests.integration.remote import BUSY, Remote
 from tests.kit.world import ACME, UMBRELLA, World
 
 GROWING = ("tool_calls", "outcomes", "attempts", "outbox", "inbox", "audit_events")
@@ -60,6 +63,22 @@ async def test_the_pulse_counts_what_is_there(world: World) -> None:
     assert found["outbox"] > 0
     assert (found["inbox"], found["dead"], found["aside"]) == (0, {}, 0)
     assert found["size"] > 10_000
+
+
+async def test_what_waits_for_its_next_attempt_runs_for_no_time(world: World) -> None:
+    remote = Remote(world)
+    remote.errors = [BUSY]
+    started = await world.started(await world.propose("send"))
+    assert isinstance(await remote.attempt(started), Started)
+    world.clock.advance(minutes=1)
+    runs = (await world.started(await world.propose("low_once"))).call
+    world.clock.advance(minutes=6)
+    running = await world.read(lambda records: records.pulse.running())
+    assert [(each.call_id, each.waits) for each in running] == [(runs.id, False), (started.call.id, True)]
+    now = world.clock.now()
+    (found,) = findings(Facts(now=now, real=now, running=running, disk=1))
+    assert (found.kind, found.count, found.since) == (Kind.LONG_RUN, 1, running[0].at)
+    assert f"#{running[0].short_id} (low_once) has run for 6 min" in found.detail
 
 
 async def test_no_look_reads_through_a_table_that_history_fills(sqlite_world: World) -> None:

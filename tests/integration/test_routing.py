@@ -7,7 +7,7 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from core.engine import Proposed
-from core.engine.routing import ask_others, reach
+from core.engine.routing import ask_others, follow_chat, reach
 from core.ids import PersonId
 from core.lifecycle import Status
 from core.model import Channel, Role, ToolCall
@@ -273,3 +273,23 @@ async def test_a_row_that_cannot_be_read_keeps_no_other_call_from_being_asked_fo
     await rerouted(world)
     assert chat_of("bob") in chats(world, call)
     assert world.sql("SELECT row_id FROM quarantine") == [(done.id,)]
+
+
+# --------------------------------------------------------------------------- a chat moves
+
+
+async def test_a_chat_that_moves_has_one_card_of_what_both_show(world: World) -> None:
+    """The approvers' group became a supergroup: what is asked for there has a card there, and a copy in the
+    group of before, which the settings still name."""
+    world.env = replace(world.env, approvers_chat=APPROVERS_GROUP)
+    both, other = await world.propose("high_once", where="group"), await world.propose("high_once")
+    assert chats(world, both) == {GROUP, APPROVERS_GROUP}
+    (kept,) = [card for card in await world.read(lambda r: r.cards.of(both.id)) if card.chat == GROUP]
+    for _ in range(2):  # a change of roles has the copy made again
+        await world.unit(lambda r: follow_chat(r, old=APPROVERS_GROUP, new=GROUP, now=world.clock.now()))
+        assert await world.read(lambda r: r.cards.of(both.id)) == [kept]
+        assert chats(world, other) == {ANN, GROUP}
+        waiting = {row[0] for row in world.sql("SELECT card_id FROM outbox WHERE done_at IS NULL")}
+        assert waiting == {row[0] for row in world.sql("SELECT id FROM cards")}, "a card that is not there"
+        await rerouted(world)
+        assert APPROVERS_GROUP in chats(world, both) & chats(world, other)

@@ -25,7 +25,7 @@ from storage.verify import verify
 from tests.integration.granting import granted
 from tests.integration.keeping_stage import backed_up, yesterday
 from tests.integration.test_schedules import Times
-from tests.kit.faults import everything, no_room
+from tests.kit.faults import Where, damage, everything, no_room
 from tests.kit.world import ACME, World, code_of, open_world, principal
 
 
@@ -268,3 +268,42 @@ async def test_newer_records_are_replaced_only_by_force_and_kept_aside(tmp_path:
     there = connect(aside).execute("SELECT count(*) FROM tool_calls WHERE id = ?", (kept.id,)).fetchall()
     assert there == [(1,)]
     assert not list(tmp_path.glob(".countersign-*")), "something was left behind"
+
+
+async def test_a_history_that_went_another_way_is_replaced_only_by_force(tmp_path: Path) -> None:
+    """It is shorter than the backup's, and what it ends with is not in the backup."""
+    async with open_world(tmp_path) as world:
+        await world.done()
+        early = await backed_up(world, "early.tar")
+        for _ in range(3):
+            await world.done()
+        late = await backed_up(world, "late.tar")
+    _restored(world, early, tmp_path, force=True)
+    assert len(world.chain()) < manifest_of(late).chains["acme"][0]
+    folder = world.folder / "unchanged"
+    _restored(world, early, folder)
+    _restored(world, late, folder)  # it goes on from there
+    async with open_world(tmp_path) as world:
+        kept = await world.done("low_again")
+    before = everything(world.place)
+    with pytest.raises(ConfigError, match=r"the audit of acme.*--force"):
+        _restored(world, late, tmp_path)
+    assert everything(world.place) == before
+    _restored(world, late, tmp_path, force=True)
+    assert world.sql("SELECT id FROM tool_calls WHERE tool = ?", kept.tool) == []
+
+
+@pytest.mark.parametrize("where", ["header", "middle"])
+async def test_a_damaged_file_is_replaced_by_force_and_kept_aside(tmp_path: Path, where: Where) -> None:
+    async with open_world(tmp_path) as world:
+        await world.done()
+        file = await backed_up(world)
+    damage(world.path, where)
+    damaged = world.path.read_bytes()
+    with pytest.raises(ConfigError, match="--force puts the backup in its place"):
+        _restored(world, file, tmp_path)
+    assert world.path.read_bytes() == damaged
+    _restored(world, file, tmp_path, force=True)
+    assert world.sql("SELECT count(*) FROM tool_calls") == [(1,)]
+    (aside,) = tmp_path.glob(f"{ASIDE}*/countersign.sqlite3")
+    assert aside.read_bytes() == damaged

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from datetime import datetime, timedelta
 
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 from msgspec.structs import replace
 
+from bot.clock import SystemClock
 from bot.workers.posting import NotTaken, Poster
 from bot.workers.webhooks import Patience
 from core.engine.webhooks import end_webhook, replay
@@ -242,15 +244,42 @@ async def test_no_log_tells_the_secret_or_the_path(
 
 async def test_what_cannot_be_read_is_kept_as_dead_and_holds_up_nothing(sqlite_world: World) -> None:
     world = sqlite_world
-    broken = await world.done("low_once")
+    broken, untold = await world.done("low_once"), await world.done("low_once")
     world.change(broken, "verdict", "{")
+    # Once: the runner let such references through, and the lane tried them for ever.
+    world.place.damage("""UPDATE outcomes SET external_refs = '{"number":5}' WHERE call_id = ?""", untold.id)
     async with receiving() as receiver:
         webhook = await add_webhook(world, receiver.url)
         async with delivering(world):
             fine = await world.done("low_once")
             await receiver.until(lambda: len(receiver.taken) == 1)
         assert receiver.taken == [key(fine)]
-    assert [letter.error for letter in await dead(world, webhook)] == ["what it is about cannot be read here"]
+    errors = [letter.error for letter in await dead(world, webhook)]
+    assert errors == ["what it is about cannot be read here"] * 2
+
+
+class Passing(SystemClock):
+    """A clock that passes a moment right after it was first looked at."""
+
+    def __init__(self, moment: datetime) -> None:
+        super().__init__()
+        self._moment = moment
+        self._looks = 0
+
+    def real(self) -> datetime:
+        self._looks += 1
+        return self._moment + timedelta(milliseconds=-1 if self._looks == 1 else 1)
+
+
+async def test_a_wait_that_ends_in_the_middle_of_a_step_is_not_taken_for_nothing_to_send(
+    world: World,
+) -> None:
+    call = await world.done("low_once")
+    async with receiving() as receiver:
+        webhook = await add_webhook(world, receiver.url)
+        # Once: the second look was past it, and nothing read was taken for nothing there: it slept for ever.
+        async with delivering(world, clock=Passing(webhook.not_before)):
+            await receiver.until(lambda: receiver.taken == [key(call)])
 
 
 async def test_what_is_too_old_is_not_sent_any_more(sqlite_world: World) -> None:
@@ -331,3 +360,4 @@ def test_waits_double_up_to_an_hour_and_by_default_last_about_a_day() -> None:
     assert 18 * 3600 < sum(waits) < 26 * 3600
     assert patience.wait(1, failed, chance=1.0) == 6.25
     assert patience.wait(1, NotTaken("no", after_s=1e9), chance=0.0) == 86_400.0
+    assert patience.wait(3, NotTaken("no", after_s=0.0), chance=0.0) == 20.0

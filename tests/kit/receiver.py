@@ -17,6 +17,7 @@ from bot.clock import SystemClock
 from bot.workers.webhooks import Patience, Webhooks
 from core.ids import TenantId, WebhookId
 from core.model import SignalKind, Webhook
+from core.ports import Clock
 from core.signals import USUAL
 from tests.kit.world import ACME, World
 
@@ -123,13 +124,13 @@ async def add_webhook(world: World, url: str, *, tenant: TenantId = ACME, **chan
 
 @asynccontextmanager
 async def delivering(
-    world: World, *, allow_private: bool = True, patience: Patience = QUICK
+    world: World, *, allow_private: bool = True, patience: Patience = QUICK, clock: Clock | None = None
 ) -> AsyncIterator[Webhooks]:
     """The worker that delivers, for a while: a life of the product."""
     hooks = Webhooks(
         uow=world.db.writer,
         reader=world.db.reader,
-        clock=SystemClock(lambda: world.clock.now().timestamp()),
+        clock=clock or SystemClock(lambda: world.clock.now().timestamp()),
         registry=world.registry,
         allow_private=allow_private,
         chance=lambda: 0.0,

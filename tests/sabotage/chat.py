@@ -11,6 +11,13 @@ _REPLIES = "tests/e2e/test_card_replies.py"
 
 CHAT: Final = (
     Control(
+        name="no list is written over a card",
+        file="bot/telegram/replies.py",
+        old="    if edit is not None and records.cards.at(turn.chat.id, edit) is not None:",
+        new="    if edit == -1:",
+        tests=("tests/e2e/test_lists.py::test_a_forged_tap_does_not_write_over_a_card",),
+    ),
+    Control(
         name="a second tap on what is critical",
         file="bot/telegram/decisions.py",
         old="    if _asks_once_more(tap):",

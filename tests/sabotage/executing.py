@@ -91,6 +91,13 @@ EXECUTING: Final = (
         tests=("tests/unit/telegram/test_lanes.py",),
     ),
     Control(
+        name="quick calls of one person keep nobody waiting",
+        file="bot/workers/queue.py",
+        old="        if self._taken and not self._by_person[person] and now >= self._polite_until:\n",
+        new="        if self._taken and not self._by_person[person]:\n",
+        tests=(f"{QUEUE}::test_one_persons_quick_calls_keep_nobody_waiting_for_longer",),
+    ),
+    Control(
         name="one try for all that is held",
         file="bot/workers/queue.py",
         old="            hold.until = math.inf\n",

@@ -77,8 +77,8 @@ RESTORED: Final = (
     Control(
         name="newer records are not replaced unasked",
         file="storage/restore.py",
-        old="    lost = None if force else newer_than(manifest, database)",
-        new="    lost = None",
+        old="            if isinstance(database, Path) and not force:",
+        new="            if not force and not isinstance(database, Path):",
         tests=(f"{_T26}::test_newer_records_are_replaced_only_by_force_and_kept_aside",),
     ),
     Control(

@@ -12,6 +12,13 @@ STOPPING: Final = "tests/integration/test_stopping.py"
 
 HALTED: Final = (
     Control(
+        name="a stale Resume",
+        file="core/engine/switches.py",
+        old="each.id == switch_id), None)\n    try:\n        tenant_id = _entitled(records, by, everywhere=F",
+        new="each), None)\n    try:\n        tenant_id = _entitled(records, by, everywhere=F",
+        tests=("tests/integration/test_switches.py::test_a_button_of_a_pause_that_is_over_resumes_nothing",),
+    ),
+    Control(
         name="nothing starts while paused",
         file="core/guards.py",
         old="    _not_paused,  # 13\n",

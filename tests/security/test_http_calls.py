@@ -164,6 +164,31 @@ async def test_what_waits_for_my_signature(api: Api) -> None:
     assert (await api.get("/v1/calls?waiting=me", by=token_of("eve", "acme"))).code == "not_a_member"
 
 
+async def test_what_waits_is_paged_and_of_the_tokens_accounts(both_api: Api) -> None:
+    """A page is full though others' calls lie before it, and the one after the last is none."""
+    api, other = both_api, token_of("bob", account_ids=["acme:bob"])
+    for _ in range(3):
+        await api.propose()
+    theirs = [(await api.propose(by=other)).id for _ in range(4)]
+    assert await waiting(api, by=token_of("cat", account_ids=["acme:bob"])) == [theirs[:2], theirs[2:]]
+    everybodys = await waiting(api, by="cat")
+    assert [len(page) for page in everybodys] == [2, 2, 2, 1]
+    assert len({call for page in everybodys for call in page}) == 7
+    assert (await api.get("/v1/calls?waiting=me&next_token=nope", by="cat")).code == "invalid_input"
+    assert (await api.get("/v1/calls?waiting=me&limit=101", by="cat")).code == "invalid_limit"
+
+
+async def waiting(api: Api, *, by: str) -> list[list[str]]:
+    """All pages of what waits for this person, two calls on each."""
+    pages: list[list[str]] = []
+    token: str | None = ""
+    while token is not None:
+        page = (await api.get(f"/v1/calls?waiting=me&limit=2{token and '&next_token='}{token}", by=by)).body
+        pages.append([row["call_id"] for row in page["calls"]])
+        token = page["next_token"]
+    return pages
+
+
 async def test_what_is_not_used_is_not_loaded() -> None:
     """A bot without the door starts as fast as before there was one."""
     code = "import sys, bot.bootstrap; print({'jwt', 'aiohttp.web', 'bot.http.app'} & set(sys.modules))"

@@ -179,12 +179,16 @@ async def test_t30_only_admins_see_pause_and_resume_and_only_their_own_team(both
     (seen,) = (await api.get("/v1/switches", by="dan")).body["switches"]
     assert (seen["id"], seen["by"], seen["reason"]) == (made.body["id"], "Dan", "deploy freeze")
     assert state(api.world.place) == before
-    for wrong in (
-        {},
-        {"reason": "x", "until": "soon"},
-        {"reason": "x", "for_s": 60, "until": "2100-01-01T00:00Z"},
+    for field, wrong in (
+        ("reason", {}),
+        ("until", {"reason": "x", "until": "soon"}),
+        ("for_s", {"reason": "x", "for_s": 60, "until": "2100-01-01T00:00Z"}),
+        ("until", {"reason": "x", "until": "2100-01-01T00:00Z"}),
+        ("until", {"reason": "x", "until": "9999-12-31T23:59:59-12:00"}),
+        ("until", {"reason": "x", "until": "0001-01-01T00:00:00+12:00"}),
     ):
-        assert (await api.post("/v1/switches", wrong, by="dan")).code == "invalid_input"
+        answer = await api.post("/v1/switches", wrong, by="dan")
+        assert (answer.code, answer.body["field"]) == ("invalid_input", field), wrong
     assert (await api.send("DELETE", f"/v1/switches/{made.body['id']}", by="dan")).status == 200
     assert (await api.get("/v1/switches", by="dan")).body == {"switches": []}
 

@@ -227,6 +227,24 @@ def test_a_missing_token_is_told_with_the_ways_to_give_one() -> None:
     assert "token_file" in caught.value.message
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "u:canary%231@h:5432/db",
+        "u:canary%231@[::1]:5432/db?sslmode=require",
+        "h/db?user=u&password=canary%231",
+        "/db?host=/run/pg&sslpassword=canary%231&port=5433",
+    ],
+)
+def test_a_database_s_password_is_a_secret_wherever_it_stands(write: Path, address: str) -> None:
+    write.write_text(f'[storage]\nurl = "postgresql://{address}"\n')
+    settings = load(write, environ={})
+    assert settings.secrets == ("canary#1",)
+    assert "canary" not in repr(settings)
+    write.write_text(f'[storage]\nurl = "mysql://{address}"\n')
+    assert "canary" not in wrong(write)
+
+
 def test_a_proxy_with_a_password_is_a_secret(write: Path) -> None:
     write.write_text('[telegram]\nproxy = "http://me:canary@proxy:3128"\n')
     settings = load(write, environ={})
@@ -291,6 +309,21 @@ def test_every_wrong_value_is_told_at_once(write: Path) -> None:
     assert "tenant.id = 'A' does not fit" in told
     assert "logging.level = 'loud' does not fit" in told
     assert "(environment variable COUNTERSIGN_LOGGING__LEVEL)" in told
+
+
+BROKEN = "u:canary@h:port/db u:canary@h:1,i:2/db u:canary/x@h/db u:canary@x@h/db u:canary50%of@h ["
+
+
+@pytest.mark.parametrize("address", BROKEN.split())
+def test_an_address_that_its_driver_could_not_read_is_told_without_the_password(
+    address: str, write: Path
+) -> None:
+    write.write_text(f'[storage]\nurl = "postgresql://{address}"\n')
+    told = wrong(write)
+    assert told.startswith("storage.url = 'postgresql://")
+    assert "PORT a number" in told
+    assert f"({write}, line 2)" in told
+    assert "canary" not in told
 
 
 def test_a_limit_that_passes_another_ones_default_is_told(write: Path) -> None:

@@ -129,6 +129,7 @@ def test_lines_for_people_on_a_terminal_and_json_elsewhere(out: io.StringIO, tmp
     assert "hello" in terminal.getvalue()
     assert not terminal.getvalue().startswith("{")
     assert json.loads(file.read_text())["n"] == 1
+    assert file.stat().st_mode & 0o077 == 0
     logs.configure(redactor=Redactor(), form="auto", stream=out)
     logs.get_logger("a").info("again")
     assert lines(out)[0]["event"] == "again"

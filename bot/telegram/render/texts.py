@@ -155,14 +155,15 @@ def _tool_line(tool: Tool) -> str:
     return f"{command} — {brief(tool.title, 60)}{asks}"
 
 
-def whoami(who: Person, role: Role, tenant: Tenant, *, user_id: int) -> Shown:
-    """/whoami: who the bot takes this person for."""
+def whoami(who: Person, role: Role, tenant: Tenant, *, user_id: int, group: int | None = None) -> Shown:
+    """/whoami: who the bot takes this person for; in a group also its id, which settings name it by."""
     return Shown(
         html=lines(
             f"You are {person(who.name)}, <b>{role.value}</b> in {person(tenant.name)}.",
             f"You can {_MAY[role]}.",
             f"Time zone {brief(who.timezone or tenant.timezone, 40)} · "
             f"currency {brief(who.currency or tenant.currency, 10)} · your id <code>{user_id}</code>",
+            "" if group is None else f"This group's id: <code>{group}</code>",
         )
     )
 

@@ -126,6 +126,7 @@ def test_export_writes_the_chain() -> None:
     assert [json.loads(line)["kind"] for line in lines] == ["member.role"]
     countersign("audit", "export", "--output", "chain.jsonl")
     assert Path("chain.jsonl").read_text().splitlines() == lines
+    assert Path("chain.jsonl").stat().st_mode & 0o077 == 0
     assert "cannot be written" in refused("audit", "export", "-o", "absent/chain.jsonl")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import stat
 import threading
@@ -69,8 +70,10 @@ def test_prune_counts_takes_and_is_wrongly_called() -> None:
     add(1, "Ann", "admin")
     assert told("prune") == {"dry_run": False, "rows": {}}
     assert "Nothing is old enough" in countersign("prune", "--dry-run").stdout
-    for wrong in ("1d", "soon", "-3d"):
-        countersign("prune", f"--older-than={wrong}", ends=2)
+    for wrong in ("1d", "soon", "-3d", "999999d", "999999999.9d"):
+        told_ = countersign("prune", f"--older-than={wrong}", ends=2).stderr
+        assert "Traceback" not in told_
+        assert "a duration from 2 days" in " ".join(told_.split())
 
 
 def test_somebody_is_erased_by_name_and_again_by_id() -> None:
@@ -78,6 +81,7 @@ def test_somebody_is_erased_by_name_and_again_by_id() -> None:
     add(2, "Bob")
     (bob,) = [each["person_id"] for each in told("members", "list") if each["name"] == "Bob"]
     countersign("erase", "Bob", ends=1)  # nobody said yes
+    assert "--yes" in countersign("erase", "Bob", "--json", ends=2).stderr  # nor was asked
     assert roles().keys() == {"Ann", "Bob"}
     gone = told("erase", "bob", "--yes")
     assert (gone["person_id"], gone["calls"]) == (bob, 0)
@@ -86,7 +90,9 @@ def test_somebody_is_erased_by_name_and_again_by_id() -> None:
     assert b"Bob" not in left, "it lies in a free page, or in the log"
     assert roles() == {"Ann": "admin"}
     assert "Nobody is called" in refused("erase", "Bob", "--yes")
-    assert "0 calls" in countersign("erase", bob, "--yes").stdout
+    shown = countersign("erase", bob, "--yes").stdout
+    assert "0 calls" in shown
+    assert "before-restore-" in shown
     assert "only admin" in refused("erase", "1", "--yes")
     shown = countersign("audit", "verify").stdout
     assert "holds" in shown
@@ -155,6 +161,36 @@ def test_the_doctor_says_how_to_mend_each(api: str, monkeypatch: pytest.MonkeyPa
     assert "4 to mend." in countersign("doctor", ends=1).stdout
 
 
+@pytest.mark.parametrize(
+    ("written", "found"),
+    [
+        (f'telegram.token = "{DEMO_TOKEN}"', True),
+        ('telegram.proxy = "http://me:canary@proxy:3128"', True),
+        ('storage.url = "postgresql://u:canary@127.0.0.1:9/db"', True),
+        ('storage.url = "postgresql://127.0.0.1:9/db?password=canary"', True),
+        (f'metrics.token = "{"x" * 16}"', True),
+        ('metrics.token_file = "token"', True),
+        ('telegram.proxy = "http://proxy:3128"\nstorage.url = "postgresql://u@127.0.0.1:9/db"', False),
+        ('tenant.name = "Us"', False),
+    ],
+)
+def test_the_doctor_looks_who_can_read_what_holds_a_secret(
+    monkeypatch: pytest.MonkeyPatch, written: str, found: bool
+) -> None:
+    """One that is given elsewhere is no matter."""
+    if not found:
+        monkeypatch.setenv("COUNTERSIGN_HTTP__KEY", "k" * 48)
+    for name, text in (("config.toml", written), ("token", "x" * 16)):
+        Path(name).write_text(text)
+        Path(name).chmod(0o644)
+    config = Path("config.toml")
+    settings = load(config, environ=os.environ)
+    assert any(check.name == "secrets" for check in doctor.machine(settings, config=config)) is found
+    for path in (config, Path("token")):
+        path.chmod(0o600)
+    assert all(check.name != "secrets" for check in doctor.machine(settings, config=config))
+
+
 def test_a_mirror_that_lost_its_end_and_a_database_of_another_version_are_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -170,6 +206,7 @@ def test_a_mirror_that_lost_its_end_and_a_database_of_another_version_are_found(
         assert checks(ends=1)[name]["ok"] is False, sql
     database.write_text("a letter " * 1000)
     assert checks(ends=1)["database"]["ok"] is False
+    assert "restore a backup" in checks(ends=1)["database"]["remedy"]
 
 
 async def _looked(settings: Any, now: datetime) -> dict[str, Check]:

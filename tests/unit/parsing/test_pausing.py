@@ -29,6 +29,8 @@ def read(text: str) -> PauseWish:
         ("Everything everywhere incident 7", ALL, "", True, "incident 7"),
         ("tool create_task bad data", TOOL, "create_task", False, "bad data"),
         ("TOOL create_task everywhere  bad data", TOOL, "create_task", True, "bad data"),
+        ("tool\ncreate_task\tbad data", TOOL, "create_task", False, "bad data"),
+        ("everywhere\nincident 7", ALL, "", True, "incident 7"),
         ("adapter mail", ADAPTER, "mail", False, ""),
         ("deploy freeze", ALL, "", False, "deploy freeze"),
         ("for safety reasons", ALL, "", False, "for safety reasons"),
