@@ -26,7 +26,7 @@ from core.errors import Code, InvalidInput, Refusal
 from core.ids import CallId
 from core.lifecycle import EXECUTING, Status, in_words
 from core.limits import count
-from core.model import SYSTEM, Attempt, Outcome, PolicyDecision, Principal, Started, StartMode, ToolCall
+from core.model import SYSTEM, Attempt, Outcome, PolicyDecision, Principal, Started, ToolCall
 from core.ports import Now, Records, view
 from core.registry import validate
 from core.tool import RunResult
@@ -90,9 +90,8 @@ def by_whom(adapter: str) -> dict[str, Json]:
 
 
 def _check_in_time(call: ToolCall, *, now: Now) -> None:
-    """An approval does not wait for ever, also where the sweeper was not there first; but the time of a step
-    that waits for another one does not run."""
-    if call.start_mode is not StartMode.AFTER and call.start_by is not None and now.wall >= call.start_by:
+    """An approval does not wait for ever, also where the sweeper was not there first."""
+    if call.lapses_at is not None and now.wall >= call.lapses_at:
         raise Refusal(
             Code.NOT_PENDING,
             f"Call #{call.short_id} {in_words(Status.EXPIRED)}: it was not started in time.",

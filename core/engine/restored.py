@@ -23,7 +23,7 @@ from core.engine.readable import readable
 from core.engine.routing import route
 from core.ids import CallId
 from core.lifecycle import Status
-from core.model import SYSTEM, StartMode, ToolCall
+from core.model import SYSTEM, ToolCall
 from core.ports import Now, Records, Stopped
 
 REASON: Final = "the records were restored from a backup"
@@ -77,13 +77,10 @@ def _ask_again(records: Records, call_id: CallId, *, why: str, now: Now, env: En
     call = readable(records, call_id, now=now.wall)
     if call is None:
         return None
-    until = call.expires_at if call.status is Status.PROPOSED else call.start_by
-    if call.status is Status.PENDING and call.start_mode is StartMode.AFTER:
-        until = None  # its time does not run while it waits for another step
     told = f"{why} It may have been done since then: look before you sign."
     if call.status not in {Status.PROPOSED, Status.PENDING}:
         pass  # an earlier one's end was its end too: steps of one run
-    elif until is not None and until <= now.wall:
+    elif call.lapses_at is not None and call.lapses_at <= now.wall:
         end_expired(records, call, now=now, env=env)
     elif env.registry.find(call.tool) is None:
         _end_unknown(records, call, now=now)

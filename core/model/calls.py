@@ -81,6 +81,15 @@ class ToolCall(Struct, frozen=True, kw_only=True):
     run_id: RunId | None = None  # the run that it is a step of
     step: int | None = None  # its place there, from 1
 
+    @property
+    def lapses_at(self) -> datetime | None:
+        """When it ends by itself unless it is signed or started before; None where its time does not run: it
+        is under way, or over, or waits for another step."""
+        if self.status is Status.PROPOSED:
+            return self.expires_at
+        waits = self.status is Status.PENDING and self.start_mode is not StartMode.AFTER
+        return self.start_by if waits else None
+
 
 class Approval(Struct, frozen=True, kw_only=True):
     """One person's decision on one consent digest."""

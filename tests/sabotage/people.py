@@ -54,8 +54,8 @@ AUTHORITY: Final = (
     Control(
         name="expiry, at the start",
         file="core/engine/execute.py",
-        old="call.start_by is not None and now.wall >= call.start_by:",
-        new="call.start_by is None:",
+        old="    if call.lapses_at is not None and now.wall >= call.lapses_at:",
+        new="    if call.start_by is None:",
         tests=(f"{EXECUTE}::test_a_call_whose_time_to_start_has_passed_is_not_started",),
     ),
     Control(
