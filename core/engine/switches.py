@@ -153,7 +153,7 @@ def resume_one(
 ) -> Resumed | Refused:
     """Ends this pause, as `resume` does. Another team's is not found, nor one that is over, whatever pauses
     the same today."""
-    found = next((each for each in records.switches.live(now=now.wall) if each.id == switch_id), None)
+    found = _live_one(records, switch_id, now=now.wall)
     try:
         tenant_id = _entitled(records, by, everywhere=False, env=env)
         if found is None or found.tenant_id not in {None, tenant_id}:
@@ -170,7 +170,7 @@ def stop_running(
     records: Records, *, by: Principal, switch_id: SwitchId, now: Now, env: Env
 ) -> Paused | Refused:
     """Asks what runs under a pause to stop as well. Refusals as `resume`'s."""
-    found = next((each for each in records.switches.live(now=now.wall) if each.id == switch_id), None)
+    found = _live_one(records, switch_id, now=now.wall)
     try:
         tenant_id = _entitled(records, by, everywhere=found is not None and found.tenant_id is None, env=env)
         if found is None or found.tenant_id != tenant_id:
@@ -275,6 +275,10 @@ def _live(
     wanted = (tenant_id, target, "" if target is Target.EVERYTHING else name)
     live = records.switches.live(now=now)
     return next((each for each in live if (each.tenant_id, each.target, each.name) == wanted), None)
+
+
+def _live_one(records: Records, switch_id: SwitchId, *, now: datetime) -> Switch | None:
+    return next((each for each in records.switches.live(now=now) if each.id == switch_id), None)
 
 
 def _says_the_same(before: Switch, after: Switch) -> bool:

@@ -14,8 +14,10 @@ HALTED: Final = (
     Control(
         name="a stale Resume",
         file="core/engine/switches.py",
-        old="each.id == switch_id), None)\n    try:\n        tenant_id = _entitled(records, by, everywhere=F",
-        new="each), None)\n    try:\n        tenant_id = _entitled(records, by, everywhere=F",
+        old="    found = _live_one(records, switch_id, now=now.wall)\n"
+        "    try:\n        tenant_id = _entitled(records, by, everywhere=False",
+        new="    found = records.switches.get(switch_id)\n"
+        "    try:\n        tenant_id = _entitled(records, by, everywhere=False",
         tests=("tests/integration/test_switches.py::test_a_button_of_a_pause_that_is_over_resumes_nothing",),
     ),
     Control(
