@@ -7,6 +7,7 @@ from typing import Final
 from tests.sabotage.control import Control
 
 _TIMES: Final = "tests/integration/test_schedules.py"
+_ALLOWED: Final = "tests/integration/test_schedules_allowed.py"
 _ASTRAY: Final = "tests/integration/test_schedules_astray.py"
 _RULES: Final = "tests/unit/core/test_schedule_rules.py"
 _FIRE: Final = "core/engine/fire.py"
@@ -81,14 +82,14 @@ TIMES: Final = (
         file=_VERBS,
         old="    return admin or is_at_machine(by) or by.person == schedule.requester_id",
         new="    return True",
-        tests=(f"{_TIMES}::test_only_the_requester_and_admins_may_change_one",),
+        tests=(f"{_ALLOWED}::test_only_the_requester_and_admins_may_change_one",),
     ),
     Control(
         name="the tenant, of schedules",
         file=_VERBS,
         old="    if by.person is None or place.tenant_id != by.tenant:",
         new="    if by.person is None:",
-        tests=(f"{_TIMES}::test_in_another_teams_place_nothing_is_scheduled",),
+        tests=(f"{_ALLOWED}::test_in_another_teams_place_nothing_is_scheduled",),
     ),
     Control(
         name="what policy would deny is not scheduled",
