@@ -43,7 +43,8 @@ def test_the_pattern_finds_what_it_is_for() -> None:
     assert lines_in("--extra-index" + "-url https://mirror.example/simple") == [1]
     assert lines_in("find" + "-links = /srv/packages") == [1]
     for host in _HOSTS:
-        assert lines_in(f'\n"resolved": "https://packages.{host.upper()}/is-number"') == [2]
+        address = "://packages.".join(("https", f"{host.upper()}/is-number"))
+        assert lines_in(f'\n"resolved": "{address}"') == [2]
     for mirror in ("py" + "pi", "wheels"):
         assert lines_in(f"/opt/{mirror}") == [1]
     assert not lines_in("--no-emit-index-url --no-emit-find-links --no-header")
