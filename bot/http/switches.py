@@ -17,7 +17,7 @@ from bot.http.shapes import Shape
 from core import guards
 from core.engine import Refused
 from core.engine.facts import caller as facts_of
-from core.engine.switches import Paused, Resumed, listed, pause, resume_one
+from core.engine.switches import UNTIL_ALLOWED, Paused, Resumed, listed, pause, resume_one
 from core.errors import Code, InvalidInput, Refusal
 from core.ids import SwitchId
 from core.model import Role, Switch, Target
@@ -117,8 +117,7 @@ def _until(body: PauseBody, *, now: datetime) -> datetime | None:
     try:
         return None if body.until is None else body.until.astimezone(UTC)
     except OverflowError:  # at an end of the calendar: in UTC it lies beyond it
-        allowed = "it lies ahead, by a year at most"
-        raise InvalidInput(field="until", given=str(body.until), allowed=allowed) from None
+        raise InvalidInput(field="until", given=str(body.until), allowed=UNTIL_ALLOWED) from None
 
 
 def _id(request: web.Request) -> SwitchId:

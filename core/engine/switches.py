@@ -32,6 +32,7 @@ from core.switches import as_seen, covers, what
 
 REASON_MOST: Final = 200
 LONGEST: Final = timedelta(days=366)
+UNTIL_ALLOWED: Final = "it lies ahead, by a year at most"
 MACHINE: Final = "the machine"
 TOLD: Final = "switch"
 """The kind of an outbox message that tells an admin of a switch; the door words it."""
@@ -259,8 +260,7 @@ def _reason(reason: str) -> str:
 
 def _end(until: datetime | None, *, now: datetime) -> datetime | None:
     if until is not None and not now < until <= now + LONGEST:
-        allowed = "it lies ahead, by a year at most"
-        raise InvalidInput(field="until", given=until.isoformat(timespec="minutes"), allowed=allowed)
+        raise InvalidInput(field="until", given=until.isoformat(timespec="minutes"), allowed=UNTIL_ALLOWED)
     return until
 
 
