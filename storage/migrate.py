@@ -9,7 +9,7 @@ from sqlalchemy import URL
 
 from core.errors import ConfigError
 
-HEAD: Final = "0003"
+HEAD: Final = "0004"
 """The newest migration. A test holds it against the migrations folder."""
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"

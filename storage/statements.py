@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, cast
 
 from sqlalchemy import BindParameter, Table, bindparam, insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.sql.expression import ClauseElement
+from sqlalchemy.sql.visitors import replacement_traverse
 
 DialectName = Literal["sqlite", "postgresql"]
 Row = Sequence[Any]
@@ -73,10 +74,23 @@ class Statement:
         if found is None:
             compiler, inserter = _dialect(dialect)
             clause = self._clause if isinstance(self._clause, ClauseElement) else self._clause(inserter)
-            compiled = clause.compile(dialect=compiler, compile_kwargs={"render_postcompile": True})
+            compiled = _written_out(clause).compile(
+                dialect=compiler, compile_kwargs={"render_postcompile": True}
+            )
             constants = {name: value for name, value in compiled.params.items() if value is not None}
             found = self.compiled[dialect] = (str(compiled), constants)
         return found
+
+
+def _written_out(clause: ClauseElement) -> ClauseElement:
+    """The clause with its constants in its text. A database uses a partial index only where it can see while
+    it plans that the rows asked for are in it, and a bound value is not there yet."""
+
+    def literal(element: Any, **_: Any) -> Any:
+        constant = isinstance(element, BindParameter) and element.value is not None
+        return element.render_literal_execute() if constant else None
+
+    return cast(ClauseElement, replacement_traverse(clause, {}, literal))
 
 
 class Session:

@@ -81,6 +81,7 @@ cards = Table(
     words("run_id", nullable=True),  # the card of a whole run; call_id is then its first step
     UniqueConstraint("call_id", "chat"),
     Index("ix_cards_message", "chat", "message_id"),
+    partial_index("ix_cards_run", "run_id", where="run_id IS NOT NULL"),
 )
 
 deliveries = Table(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from typing import Any
 
@@ -10,22 +9,8 @@ from core.alarms import Facts, Kind, findings
 from core.engine import Started
 from core.lifecycle import Status
 from core.ports import Records
-from storage.records import pulse as queries
-from storage.statements import Statement
 from tests.integration.remote import BUSY, Remote
 from tests.kit.world import ACME, UMBRELLA, World
-
-GROWING = ("tool_calls", "outcomes", "attempts", "outbox", "inbox", "audit_events")
-"""Tables that history fills."""
-
-
-def statements() -> dict[str, Statement]:
-    found: dict[str, Statement] = {}
-    for name, value in vars(queries).items():
-        several = value.items() if isinstance(value, dict) else [("", value)]
-        found |= {f"{name}{key}": each for key, each in several if isinstance(each, Statement)}
-    del found["_SIZEpostgresql"]
-    return found
 
 
 async def test_the_pulse_counts_what_is_there(world: World) -> None:
@@ -79,16 +64,3 @@ async def test_what_waits_for_its_next_attempt_runs_for_no_time(world: World) ->
     (found,) = findings(Facts(now=now, real=now, running=running, disk=1))
     assert (found.kind, found.count, found.since) == (Kind.LONG_RUN, 1, running[0].at)
     assert f"#{running[0].short_id} (low_once) has run for 6 min" in found.detail
-
-
-async def test_no_look_reads_through_a_table_that_history_fills(sqlite_world: World) -> None:
-    partial = ("ix_inbox_undone", "ix_outbox_waiting", "ix_attempts_lease", "ix_tool_calls_waiting")
-    looked_at = statements()
-    assert len(looked_at) > 10
-    for name, statement in looked_at.items():
-        sql, bound = statement.on("sqlite")
-        values = [bound.get(each, "0") for each in re.findall(r":(\w+)", sql)]
-        plan = sqlite_world.sql("EXPLAIN QUERY PLAN " + re.sub(r":\w+", "?", sql), *values)
-        for step in (row[3] for row in plan):
-            if re.match(rf"SCAN ({'|'.join(GROWING)})\b", step):
-                assert step.endswith(partial), (name, step)
