@@ -157,7 +157,7 @@ class AiohttpRequest(BaseRequest):
         """The JSON object that the Bot API answered with. Raises NetworkError for anything else, and keeps
         what it was out of the log, because it may hold what people wrote."""
         try:
-            answer = json.loads(payload.decode("utf-8", "replace"))
+            answer = _read(payload)
         except (ValueError, RecursionError):
             answer = None
         if not isinstance(answer, dict) or not (_is_refusal(answer) or "result" in answer):
@@ -335,9 +335,17 @@ def _begins_as_refusal(answer: bytes) -> bool:
 
 def _refuses(answer: bytes) -> bool:
     try:
-        return _is_refusal(json.loads(answer.decode("utf-8", "replace")))
+        return _is_refusal(_read(answer))
     except (ValueError, RecursionError):
         return False
+
+
+def _read(payload: bytes) -> Any:
+    """JSON, with everything in it that is no text replaced. Raises ValueError or RecursionError."""
+    try:
+        return orjson.loads(payload)
+    except orjson.JSONDecodeError:  # stricter than Telegram: half of a surrogate pair, bytes that are no text
+        return json.loads(payload.decode("utf-8", "replace"))
 
 
 def _is_refusal(answer: object) -> bool:

@@ -17,7 +17,7 @@ from storage import migrate
 from storage.schema import metadata
 from tests.kit.databases import Kind, Place, new_place
 
-RELEASED: Final = ("0001", "0002")
+RELEASED: Final = ("0001", "0002", "0003")
 """Every schema before today's. A test holds it against the migrations folder."""
 _VERDICT_0001: Final = (
     *("decision", "rule", "reason", "approvers", "named", "count", "self_approval"),
