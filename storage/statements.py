@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, Protocol
 
 from sqlalchemy import BindParameter, Table, bindparam, insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.sql.expression import ClauseElement
-from sqlalchemy.sql.visitors import replacement_traverse
+from sqlalchemy.sql.visitors import iterate
 
 DialectName = Literal["sqlite", "postgresql"]
 Row = Sequence[Any]
@@ -83,14 +83,12 @@ class Statement:
 
 
 def _written_out(clause: ClauseElement) -> ClauseElement:
-    """The clause with its constants in its text. A database uses a partial index only where it can see while
-    it plans that the rows asked for are in it, and a bound value is not there yet."""
-
-    def literal(element: Any, **_: Any) -> Any:
-        constant = isinstance(element, BindParameter) and element.value is not None
-        return element.render_literal_execute() if constant else None
-
-    return cast(ClauseElement, replacement_traverse(clause, {}, literal))
+    """The clause, from now on with its constants in its text. A database uses a partial index only where it
+    can see while it plans that the rows asked for are in it, and a bound value is not there yet."""
+    for element in iterate(clause):
+        if isinstance(element, BindParameter) and element.value is not None:
+            element.literal_execute = True
+    return clause
 
 
 class Session:
